@@ -15,16 +15,6 @@ from workstation.desktop.viewer import TOOLS, Viewer
 from workstation.desktop.window import MainWindow
 
 
-@pytest.fixture
-def window(reading_window: MainWindow) -> MainWindow:
-    return reading_window
-
-
-@pytest.fixture
-def viewer(reading: Viewer) -> Viewer:
-    return reading
-
-
 @pytest.mark.parametrize(
     ("text", "name", "rank"),
     [
@@ -42,7 +32,7 @@ def test_a_few_letters_find_a_command(text: str, name: str, rank: int | None) ->
     assert matched(text, name) == rank
 
 
-def test_a_command_is_run_by_its_name(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+def test_a_command_is_run_by_its_name(reading: Viewer, reading_window: MainWindow, qtbot: QtBot) -> None:
     def act() -> None:
         palette = QApplication.activeModalWidget()
         if not isinstance(palette, CommandPalette):
@@ -55,16 +45,18 @@ def test_a_command_is_run_by_its_name(viewer: Viewer, window: MainWindow, qtbot:
         qtbot.keyClick(palette.search, Qt.Key.Key_Return)
 
     QTimer.singleShot(0, act)
-    qtbot.keyClick(window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
-    assert viewer.session.screen.layout == "planes"
+    qtbot.keyClick(reading_window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    assert reading.session.screen.layout == "planes"
 
 
-def test_every_tool_and_button_has_an_icon_and_its_key_in_the_tooltip(viewer: Viewer, window: MainWindow) -> None:
-    shown = {*window.menus.tools.actions(), *window.menus.bar.actions()}
-    for name, action in window.menus.actions.items():
+def test_every_tool_and_button_has_an_icon_and_its_key_in_the_tooltip(
+    reading: Viewer, reading_window: MainWindow
+) -> None:
+    shown = {*reading_window.menus.tools.actions(), *reading_window.menus.bar.actions()}
+    for name, action in reading_window.menus.actions.items():
         if action in shown:
             assert name in ICONS and not action.icon().isNull(), name
-            assert window.keys.keys[name] in action.toolTip()
+            assert reading_window.keys.keys[name] in action.toolTip()
     assert set(TOOLS) <= set(ICONS)
     for name in ICONS:
         image = icon(name, "#ffffff", "#000000").pixmap(QSize(20, 20)).toImage()
@@ -73,37 +65,37 @@ def test_every_tool_and_button_has_an_icon_and_its_key_in_the_tooltip(viewer: Vi
 
 
 def test_esc_leaves_the_measure_the_selection_the_tool_and_never_the_study(
-    viewer: Viewer, window: MainWindow, qtbot: QtBot
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot
 ) -> None:
     def escape() -> None:
-        qtbot.keyClick(window, Qt.Key.Key_Escape)
+        qtbot.keyClick(reading_window, Qt.Key.Key_Escape)
 
-    viewer.choose_tool("distance")
-    drag(qtbot, viewer.panes["axial"], (100, 150), (160, 150))
-    qtbot.mouseClick(viewer.panes["axial"], Qt.MouseButton.LeftButton, pos=QPoint(100, 200))
-    assert viewer.gestures.hand.points
+    reading.choose_tool("distance")
+    drag(qtbot, reading.panes["axial"], (100, 150), (160, 150))
+    qtbot.mouseClick(reading.panes["axial"], Qt.MouseButton.LeftButton, pos=QPoint(100, 200))
+    assert reading.gestures.hand.points
     escape()
-    assert not viewer.gestures.hand.points and viewer.tool == "distance"
-    viewer.select(0)
+    assert not reading.gestures.hand.points and reading.tool == "distance"
+    reading.select(0)
     escape()
-    assert viewer.selected is None and viewer.tool == "distance"
+    assert reading.selected is None and reading.tool == "distance"
     escape()
-    assert viewer.tool == "window" and len(viewer.session.screen.measures) == 1
+    assert reading.tool == "window" and len(reading.session.screen.measures) == 1
     escape()
-    assert window.viewer is viewer and viewer.isVisible()
-    qtbot.keyClick(window, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
-    assert window.viewer is None
+    assert reading_window.viewer is reading and reading.isVisible()
+    qtbot.keyClick(reading_window, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
+    assert reading_window.viewer is None
 
 
 def test_panels_fold_away_and_come_back(
-    viewer: Viewer, window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer], None]
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer], None]
 ) -> None:
-    narrow = viewer.width()
-    qtbot.keyClick(window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: viewer.width() > narrow + 200)
-    settled(viewer)
-    qtbot.keyClick(window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: viewer.width() == narrow)
+    narrow = reading.width()
+    qtbot.keyClick(reading_window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: reading.width() > narrow + 200)
+    settled(reading)
+    qtbot.keyClick(reading_window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: reading.width() == narrow)
 
 
 @pytest.mark.parametrize("theme", COLOURS)
@@ -126,10 +118,10 @@ def test_words_stand_out_from_what_is_behind_them(theme: Theme) -> None:
         assert "selection-background-color" not in rule or f"selection-color: {COLOURS[theme]['back']}" in rule
 
 
-def test_bad_news_is_in_the_colour_of_the_theme(window: MainWindow) -> None:
+def test_bad_news_is_in_the_colour_of_the_theme(reading_window: MainWindow) -> None:
     for theme in COLOURS:
-        window.set_theme(theme)
-        window.say("Something is amiss.", bad=True)
-        assert COLOURS[theme]["bad"] in window.statusBar().styleSheet()
-    window.say("")
-    window.set_theme("dark")
+        reading_window.set_theme(theme)
+        reading_window.say("Something is amiss.", bad=True)
+        assert COLOURS[theme]["bad"] in reading_window.statusBar().styleSheet()
+    reading_window.say("")
+    reading_window.set_theme("dark")

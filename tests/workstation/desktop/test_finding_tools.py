@@ -29,16 +29,6 @@ CENTRE = (12.0, 20.0, 24.0)
 TUBE = ((12.0, 44.0, 6.0), (12.0, 44.0, 40.0))
 
 
-@pytest.fixture
-def window(reading_window: MainWindow) -> MainWindow:
-    return reading_window
-
-
-@pytest.fixture
-def viewer(reading: Viewer) -> Viewer:
-    return reading
-
-
 @pytest.fixture(scope="module")
 def scene() -> Volume:
     """A ball of 80 HU with half axes of 6, 8 and 7 mm along x, y and z, and a tube of 300 HU, 8 mm wide and in the
@@ -87,16 +77,16 @@ def test_a_vessel_is_narrow_where_it_is(scene: Volume) -> None:
     assert kept.name == "Carotid" and f"NASCET {numbers['nascet']:.0f} %" in found.words.replace("≥ ", "")
 
 
-def test_an_errand_that_fails_is_told_and_the_next_one_is_run(viewer: Viewer, qtbot: QtBot) -> None:
+def test_an_errand_that_fails_is_told_and_the_next_one_is_run(reading: Viewer, qtbot: QtBot) -> None:
     told: list[str] = []
-    viewer.said.connect(told.append)
+    reading.said.connect(told.append)
 
     def fails() -> None:
         raise RuntimeError("no more memory")
 
-    with qtbot.waitSignal(viewer.drawer.filled, timeout=60_000):
-        viewer.drawer.ask_errand(fails)
-        viewer.drawer.ask_errand(lambda: None)
+    with qtbot.waitSignal(reading.drawer.filled, timeout=60_000):
+        reading.drawer.ask_errand(fails)
+        reading.drawer.ask_errand(lambda: None)
     assert told == ["no more memory"]
 
 
@@ -112,20 +102,22 @@ def test_what_is_declined_is_said_and_is_no_measurement(scene: Volume) -> None:
 
 
 @pytest.fixture
-def reader(viewer: Viewer, scene: Volume) -> Iterator[Viewer]:
+def reader(reading: Viewer, scene: Volume) -> Iterator[Viewer]:
     """The desktop with the scene in the place of the sample's tools: they measure there."""
-    viewer.measuring = Measuring(scene)
-    yield viewer
-    viewer.measuring = Measuring(viewer.session.volume)
+    reading.measuring = Measuring(scene)
+    yield reading
+    reading.measuring = Measuring(reading.session.volume)
 
 
-def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, qtbot: QtBot, settled: Settled) -> None:
+def test_a_vessel_is_followed_in_the_panes(
+    reader: Viewer, reading_window: MainWindow, qtbot: QtBot, settled: Settled
+) -> None:
     reader.do(measure_edits.measured, Measure("vessel", TUBE, View()))
     measure = reader.session.screen.measures[0]
     qtbot.waitUntil(lambda: reader.measuring.found(measure) is not None, timeout=60_000)
-    panel = window.tabs.findChild(Measures)
+    panel = reading_window.tabs.findChild(Measures)
     assert isinstance(panel, Measures)
-    window.show_panel(2)
+    reading_window.show_panel(2)
     view = panel.findChild(VesselView)
     assert isinstance(view, VesselView) and not view.isVisible()
     reader.select(0)
@@ -179,37 +171,39 @@ def test_values_without_a_unit_are_numbers_alone(scene: Volume) -> None:
 
 
 def test_why_nothing_was_found_stands_in_the_list_and_not_across_the_picture(
-    viewer: Viewer, window: MainWindow, qtbot: QtBot
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot
 ) -> None:
-    measure = Measure("lesion", (viewer.session.screen.cursor_mm,), View())
-    viewer.do(measure_edits.measured, measure)
-    qtbot.waitUntil(lambda: viewer.measuring.found(measure) is not None, timeout=60_000)
-    viewer.refresh()
-    (mark,) = viewer.panes["axial"].overlay.marks
+    measure = Measure("lesion", (reading.session.screen.cursor_mm,), View())
+    reading.do(measure_edits.measured, measure)
+    qtbot.waitUntil(lambda: reading.measuring.found(measure) is not None, timeout=60_000)
+    reading.refresh()
+    (mark,) = reading.panes["axial"].overlay.marks
     assert mark.text == "nothing found"
-    panel = window.tabs.findChild(Measures)
+    panel = reading_window.tabs.findChild(Measures)
     assert isinstance(panel, Measures)
     item = panel.table.item(0, 1)
     assert item is not None and "Nothing was marked" in item.text() and item.toolTip() == item.text()
 
 
-def test_a_click_and_a_double_click_begin_and_end_a_vessel(viewer: Viewer, qtbot: QtBot) -> None:
-    viewer.choose_tool("vessel")
-    pane, left = viewer.panes["coronal"], Qt.MouseButton.LeftButton
+def test_a_click_and_a_double_click_begin_and_end_a_vessel(reading: Viewer, qtbot: QtBot) -> None:
+    reading.choose_tool("vessel")
+    pane, left = reading.panes["coronal"], Qt.MouseButton.LeftButton
     qtbot.mouseClick(pane, left, pos=QPointF(100, 100).toPoint())
     at = QPointF(120, 160).toPoint()
     qtbot.mouseClick(pane, left, pos=at)
     qtbot.mouseDClick(pane, left, pos=at)
-    (measure,) = viewer.session.screen.measures
+    (measure,) = reading.session.screen.measures
     assert measure.kind == "vessel" and len(measure.points_mm) == 2
-    viewer.do(edits.at_cursor, viewer.session.screen.cursor_mm)
+    reading.do(edits.at_cursor, reading.session.screen.cursor_mm)
 
 
-def test_a_flight_where_there_are_no_airways_is_declined(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    before = viewer.session.screen
-    viewer.finding.fly("airways")
-    qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
-    assert viewer.session.screen == before and "Fly-through: " in window.statusBar().currentMessage()
+def test_a_flight_where_there_are_no_airways_is_declined(
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot
+) -> None:
+    before = reading.session.screen
+    reading.finding.fly("airways")
+    qtbot.waitUntil(lambda: not reading_window.works.busy, timeout=60_000)
+    assert reading.session.screen == before and "Fly-through: " in reading_window.statusBar().currentMessage()
 
 
 def test_the_small_picture_of_a_flight_is_one_of_its_own(scene: Volume) -> None:

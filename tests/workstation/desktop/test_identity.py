@@ -37,50 +37,40 @@ from workstation.desktop.window import MainWindow
 Settled = Callable[[Viewer], None]
 
 
-@pytest.fixture
-def window(reading_window: MainWindow) -> MainWindow:
-    return reading_window
-
-
-@pytest.fixture
-def viewer(reading: Viewer) -> Viewer:
-    return reading
-
-
-def hover(viewer: Viewer, name: str, x: float, y: float) -> None:
-    pane, none = viewer.panes[name], Qt.MouseButton.NoButton  # type: ignore[index]
+def hover(reading: Viewer, name: str, x: float, y: float) -> None:
+    pane, none = reading.panes[name], Qt.MouseButton.NoButton  # type: ignore[index]
     at = QPointF(x, y)
     kind = QEvent.Type.MouseMove
     event = QMouseEvent(kind, at, pane.mapToGlobal(at), none, none, Qt.KeyboardModifier.NoModifier)
     QApplication.sendEvent(pane, event)
 
 
-def said(viewer: Viewer, name: str) -> list[str]:
+def said(reading: Viewer, name: str) -> list[str]:
     """Every line in the corners of a pane."""
-    corners = viewer.panes[name].overlay.corners  # type: ignore[index]
+    corners = reading.panes[name].overlay.corners  # type: ignore[index]
     return [line for corner in CORNERS for line in corners.get(corner, ())]
 
 
-def test_every_pane_says_who_what_and_where(viewer: Viewer, window: MainWindow) -> None:
-    for name in viewer.visible_panes():
-        lines = " | ".join(said(viewer, name))
+def test_every_pane_says_who_what_and_where(reading: Viewer, reading_window: MainWindow) -> None:
+    for name in reading.visible_panes():
+        lines = " | ".join(said(reading, name))
         for word in ("CRANIUM, SAMPLE", "SAMPLE-CRANIUM", "2026-03-02", "Cranium 1.5 mm"):
             assert word in lines, (name, word)
-    axial = said(viewer, "axial")
-    at = round(point(viewer.session.volume.to_index, viewer.session.screen.cursor_mm)[0]) + 1
-    assert f"Im {at} / {viewer.session.volume.shape[0]}" in axial and "thick 1.5 mm" in axial
-    assert "CRANIUM, SAMPLE" in window.windowTitle()
-    window.back_to_list()
-    assert "CRANIUM" not in window.windowTitle()
+    axial = said(reading, "axial")
+    at = round(point(reading.session.volume.to_index, reading.session.screen.cursor_mm)[0]) + 1
+    assert f"Im {at} / {reading.session.volume.shape[0]}" in axial and "thick 1.5 mm" in axial
+    assert "CRANIUM, SAMPLE" in reading_window.windowTitle()
+    reading_window.back_to_list()
+    assert "CRANIUM" not in reading_window.windowTitle()
 
 
-def test_the_value_and_the_place_under_the_mouse(viewer: Viewer, settled: Settled) -> None:
-    pane = viewer.panes["axial"]
-    hover(viewer, "axial", 150.0, 120.0)
+def test_the_value_and_the_place_under_the_mouse(reading: Viewer, settled: Settled) -> None:
+    pane = reading.panes["axial"]
+    hover(reading, "axial", 150.0, 120.0)
     place = pane.place(QPointF(150.0, 120.0))
     assert place is not None
-    k, j, i = viewer.index_of(place)
-    voxels = viewer.session.volume.voxels[k, j - 1 : j + 2, i - 1 : i + 2]
+    k, j, i = reading.index_of(place)
+    voxels = reading.session.volume.voxels[k, j - 1 : j + 2, i - 1 : i + 2]
     value, where = pane.overlay.corners["bottom_left"]
     assert voxels.min() - 1 <= float(value.removesuffix(" HU")) <= voxels.max() + 1
     assert where == "L {:.1f}  P {:.1f}  H {:.1f}".format(*(round(v, 1) + 0.0 for v in place))
@@ -88,36 +78,36 @@ def test_the_value_and_the_place_under_the_mouse(viewer: Viewer, settled: Settle
     assert not pane.overlay.corners["bottom_left"]
 
 
-def test_a_tilted_plane_says_that_it_is_oblique(viewer: Viewer, settled: Settled) -> None:
-    assert "Coronal" in said(viewer, "coronal")
-    viewer.do(edits.tilted, "axial", 12.0)
-    settled(viewer)
-    assert "Coronal, oblique 12°" in said(viewer, "coronal") and "Axial" in said(viewer, "axial")
-    assert not any(line.startswith("Im") for line in said(viewer, "coronal"))
+def test_a_tilted_plane_says_that_it_is_oblique(reading: Viewer, settled: Settled) -> None:
+    assert "Coronal" in said(reading, "coronal")
+    reading.do(edits.tilted, "axial", 12.0)
+    settled(reading)
+    assert "Coronal, oblique 12°" in said(reading, "coronal") and "Axial" in said(reading, "axial")
+    assert not any(line.startswith("Im") for line in said(reading, "coronal"))
 
 
-def test_all_few_and_none(viewer: Viewer, qtbot: QtBot) -> None:
+def test_all_few_and_none(reading: Viewer, qtbot: QtBot) -> None:
     counts = []
     for _ in range(3):
-        counts.append(len(said(viewer, "axial")))
-        qtbot.keyClick(viewer.window(), Qt.Key.Key_V)
+        counts.append(len(said(reading, "axial")))
+        qtbot.keyClick(reading.window(), Qt.Key.Key_V)
     assert counts[0] > counts[1] > counts[2] == 0
 
 
-def test_somebody_else_beside_this_patient_is_told_in_red(viewer: Viewer, settled: Settled) -> None:
+def test_somebody_else_beside_this_patient_is_told_in_red(reading: Viewer, settled: Settled) -> None:
     told: list[str] = []
-    viewer.said.connect(told.append)
-    viewer.other = viewer.session.volume
-    viewer.do(edits.compared_with, Compared(viewer.session.series_uid))
-    prior = SeriesIdentity(viewer.identity.patient, viewer.identity.patient_id, study_date="2020-01-01")
-    viewer.compare_with(viewer.session.volume, prior)
-    settled(viewer)
-    assert "compared, 2020-01-01" in said(viewer, "axial_other")
-    assert not viewer.panes["axial_other"].overlay.stranger and not told
-    viewer.compare_with(viewer.session.volume, SeriesIdentity("Meier, Anna", "X-1", "1960-01-01", "F"))
-    settled(viewer)
-    assert viewer.panes["axial_other"].overlay.stranger and not viewer.panes["axial"].overlay.stranger
-    assert "Meier, Anna" in " ".join(said(viewer, "axial_other")) and "name, ID" in told[-1]
+    reading.said.connect(told.append)
+    reading.other = reading.session.volume
+    reading.do(edits.compared_with, Compared(reading.session.series_uid))
+    prior = SeriesIdentity(reading.identity.patient, reading.identity.patient_id, study_date="2020-01-01")
+    reading.compare_with(reading.session.volume, prior)
+    settled(reading)
+    assert "compared, 2020-01-01" in said(reading, "axial_other")
+    assert not reading.panes["axial_other"].overlay.stranger and not told
+    reading.compare_with(reading.session.volume, SeriesIdentity("Meier, Anna", "X-1", "1960-01-01", "F"))
+    settled(reading)
+    assert reading.panes["axial_other"].overlay.stranger and not reading.panes["axial"].overlay.stranger
+    assert "Meier, Anna" in " ".join(said(reading, "axial_other")) and "name, ID" in told[-1]
 
 
 def test_what_a_header_lacks_is_left_out() -> None:
@@ -130,11 +120,11 @@ def test_what_a_header_lacks_is_left_out() -> None:
     assert found.person == "Meier, Anna  1960"
 
 
-def test_a_file_of_ones_own_takes_the_place_of_a_level(tmp_path: Path, viewer: Viewer) -> None:
+def test_a_file_of_ones_own_takes_the_place_of_a_level(tmp_path: Path, reading: Viewer) -> None:
     own = tmp_path / "corners.toml"
     own.write_text('[few]\ntop_left = ["{patient_id} / {accession}", "{institution}"]\n')
     texts = load_corners(own)
-    values = pane_values(viewer.session.screen, "axial", viewer.session.volume, viewer.identity, 0.5)
+    values = pane_values(reading.session.screen, "axial", reading.session.volume, reading.identity, 0.5)
     assert set(values) == set(FIELDS)
     assert texts.filled("few", values)["top_left"] == ("SAMPLE-CRANIUM / DEMO-0001",)
     assert texts.filled("all", values) == load_corners().filled("all", values)
@@ -185,24 +175,32 @@ def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str | None, found:
     assert str(own) in str(told.value)
 
 
-def test_a_locked_window_tells_of_nobody_whatever_comes(window: MainWindow, viewer: Viewer, qtbot: QtBot) -> None:
+def test_a_locked_window_tells_of_nobody_whatever_comes(
+    reading_window: MainWindow, reading: Viewer, qtbot: QtBot
+) -> None:
     def told() -> str:
-        return " ".join((window.windowTitle(), window.statusBar().currentMessage()))
+        return " ".join((reading_window.windowTitle(), reading_window.statusBar().currentMessage()))
 
-    window.reader.person = DOCTOR
-    with qtbot.waitSignal(window.ready, timeout=60_000):
-        window.reload()
-        window.screen_lock.lock()
+    reading_window.reader.person = DOCTOR
+    with qtbot.waitSignal(reading_window.ready, timeout=60_000):
+        reading_window.reload()
+        reading_window.screen_lock.lock()
         assert "CRANIUM" not in told()
     assert "CRANIUM" not in told() and "Locked" in told()
-    assert not window.dock.isVisible() and not window.centralWidget().isVisible()
-    assert not window.menus.actions["capture"].isEnabled() and window.menus.actions["lock"].isEnabled()
-    window.screen_lock.uncover()
-    assert "CRANIUM" in window.windowTitle() and window.dock.isVisible() and window.centralWidget().isVisible()
+    assert not reading_window.dock.isVisible() and not reading_window.centralWidget().isVisible()
+    assert not reading_window.menus.actions["capture"].isEnabled() and reading_window.menus.actions["lock"].isEnabled()
+    reading_window.screen_lock.uncover()
+    assert (
+        "CRANIUM" in reading_window.windowTitle()
+        and reading_window.dock.isVisible()
+        and reading_window.centralWidget().isVisible()
+    )
 
 
-def test_no_label_of_the_desktop_reads_words_as_html(window: MainWindow, viewer: Viewer) -> None:
-    labels = [label for label in window.findChildren(QLabel) if type(label).__module__.startswith("workstation")]
+def test_no_label_of_the_desktop_reads_words_as_html(reading_window: MainWindow, reading: Viewer) -> None:
+    labels = [
+        label for label in reading_window.findChildren(QLabel) if type(label).__module__.startswith("workstation")
+    ]
     assert len(labels) > 10 and all(label.textFormat() == Qt.TextFormat.PlainText for label in labels)
     source = Path(window_module.__file__).parent
     made = {file.name for file in source.glob("*.py") if re.search(r"\bQLabel\(", file.read_text(encoding="utf-8"))}
@@ -210,33 +208,33 @@ def test_no_label_of_the_desktop_reads_words_as_html(window: MainWindow, viewer:
     assert plain_tip("a & b") == "a & b" and plain_tip("<b>x</b>") == "<qt>&lt;b&gt;x&lt;/b&gt;</qt>"
 
 
-def test_a_name_with_an_ampersand_is_whole_where_that_marks_a_key(window: MainWindow, viewer: Viewer) -> None:
-    window.menus.protocols.addAction(plain_title("Head & Neck"))
-    assert any(name.endswith("› Head & Neck") for name, _ in window.menus.commands())
+def test_a_name_with_an_ampersand_is_whole_where_that_marks_a_key(reading_window: MainWindow, reading: Viewer) -> None:
+    reading_window.menus.protocols.addAction(plain_title("Head & Neck"))
+    assert any(name.endswith("› Head & Neck") for name, _ in reading_window.menus.commands())
 
 
 def test_what_comes_while_it_is_being_signed_is_not_signed_unseen(
-    window: MainWindow, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+    reading_window: MainWindow, reading: Viewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, signed = viewer.session, []
-    viewer.capture()
+    session, signed = reading.session, []
+    reading.capture()
     session.write(indication="Fall.", impression="Fracture.")
-    window.reader.person = DOCTOR
-    monkeypatch.setattr(window.desk, "sign", lambda opened, person: signed.append(opened))
-    monkeypatch.setattr(window.signing, "finish", lambda *_: None)
+    reading_window.reader.person = DOCTOR
+    monkeypatch.setattr(reading_window.desk, "sign", lambda opened, person: signed.append(opened))
+    monkeypatch.setattr(reading_window.signing, "finish", lambda *_: None)
 
     def found_late(_: Sign) -> int:
-        viewer.finding.propose(Values(700.0, 3000.0, 2), "Skull")
-        while window.works.busy:
+        reading.finding.propose(Values(700.0, 3000.0, 2), "Skull")
+        while reading_window.works.busy:
             QApplication.processEvents()
         return 1
 
     monkeypatch.setattr(Sign, "exec", found_late)
-    window.signing.sign_and_deliver()
+    reading_window.signing.sign_and_deliver()
     assert signed == [] and len(session.screen.segments) == 1
-    assert "sign again" in window.statusBar().currentMessage()
+    assert "sign again" in reading_window.statusBar().currentMessage()
     monkeypatch.setattr(Sign, "exec", lambda _: 1)
-    window.signing.sign_and_deliver()
+    reading_window.signing.sign_and_deliver()
     assert len(signed) == 1
     session.write(indication="", impression="")
 

@@ -30,7 +30,6 @@ from workstation.desktop.model.notes import marks_of
 from workstation.desktop.model.screen import Measure, recipe_of
 from workstation.desktop.pane import Pane
 from workstation.desktop.viewer import Viewer
-from workstation.desktop.window import MainWindow
 from workstation.records.pdf_contents import key_pictures
 from workstation.records.verify import holds, verify
 from workstation.site import open_site
@@ -41,24 +40,14 @@ RADIUS_MM = 40.0
 
 
 @pytest.fixture
-def window(reading_window: MainWindow) -> MainWindow:
-    return reading_window
-
-
-@pytest.fixture
-def viewer(reading: Viewer) -> Viewer:
-    return reading
-
-
-@pytest.fixture
-def bent(viewer: Viewer, settled: Settled) -> Pane:
+def bent(reading: Viewer, settled: Settled) -> Pane:
     """The curved pane with a quarter of a circle about the patient's left-right axis."""
-    x, y, z = viewer.session.volume.centre_mm
+    x, y, z = reading.session.volume.centre_mm
     turns = np.radians(np.linspace(0.0, 90.0, 19))
     path = tuple((x, y - RADIUS_MM * math.cos(t), z - RADIUS_MM * math.sin(t) + 15.0) for t in turns)
-    viewer.do(edits.path_laid, path)
-    settled(viewer)
-    return viewer.panes["curved"]
+    reading.do(edits.path_laid, path)
+    settled(reading)
+    return reading.panes["curved"]
 
 
 def at(pane: Pane, row: float, column: float) -> QPoint:
@@ -66,9 +55,9 @@ def at(pane: Pane, row: float, column: float) -> QPoint:
     return QPoint(round(pane.width() * column), round(pane.height() * row))
 
 
-def said(viewer: Viewer) -> list[str]:
+def said(reading: Viewer) -> list[str]:
     heard: list[str] = []
-    viewer.said.connect(heard.append)
+    reading.said.connect(heard.append)
     return heard
 
 
@@ -76,130 +65,130 @@ def shown_on(pane: Pane) -> int:
     return len(pane.overlay.marks)
 
 
-def on_path(viewer: Viewer, points: tuple[Vector, ...]) -> bool:
-    _, y, z = viewer.session.volume.centre_mm
+def on_path(reading: Viewer, points: tuple[Vector, ...]) -> bool:
+    _, y, z = reading.session.volume.centre_mm
     return all(math.hypot(p[1] - y, p[2] - z - 15.0) == pytest.approx(RADIUS_MM, abs=0.4) for p in points)
 
 
-def test_down_a_straightened_picture_it_is_the_way_along_the_path(viewer: Viewer, bent: Pane, qtbot: QtBot) -> None:
-    viewer.choose_tool("distance")
+def test_down_a_straightened_picture_it_is_the_way_along_the_path(reading: Viewer, bent: Pane, qtbot: QtBot) -> None:
+    reading.choose_tool("distance")
     start, end = at(bent, 0.25, 0.5), at(bent, 0.75, 0.5)
     drag(qtbot, bent, (start.x(), start.y()), (end.x(), end.y()))
-    (measure,) = viewer.session.screen.measures
+    (measure,) = reading.session.screen.measures
     expected = RADIUS_MM * math.pi / 2.0 * (end.y() - start.y()) / bent.height()
-    assert measure.kind == "length" and on_path(viewer, measure.points_mm)
+    assert measure.kind == "length" and on_path(reading, measure.points_mm)
     assert polyline_mm(measure.points_mm) == pytest.approx(expected, rel=5e-3)
-    assert viewer.said_of(measure) == f"{polyline_mm(measure.points_mm):.1f} mm"
-    assert [mark.text for mark in bent.overlay.marks] == [viewer.said_of(measure)]
+    assert reading.said_of(measure) == f"{polyline_mm(measure.points_mm):.1f} mm"
+    assert [mark.text for mark in bent.overlay.marks] == [reading.said_of(measure)]
     # The record has the same length of the same places, and gives the measure back.
-    (record,) = recorded((measure,), viewer.session.volume)
+    (record,) = recorded((measure,), reading.session.volume)
     (number,) = record.quantities
     assert (number.name, number.unit) == ("length", "mm") and number.value == pytest.approx(expected, rel=5e-3)
     (back,) = restored((record,))
     assert back.kind == "length" and len(back.points_mm) == len(measure.points_mm)
 
 
-def test_an_end_and_the_whole_are_dragged_along_the_surface(viewer: Viewer, bent: Pane, qtbot: QtBot) -> None:
-    viewer.choose_tool("distance")
+def test_an_end_and_the_whole_are_dragged_along_the_surface(reading: Viewer, bent: Pane, qtbot: QtBot) -> None:
+    reading.choose_tool("distance")
     start, end, further = (at(bent, row, 0.5) for row in (0.25, 0.5, 0.75))
     for place in (start, end):
         qtbot.mouseClick(bent, LEFT, pos=place)
-    (first,) = viewer.session.screen.measures
-    viewer.choose_tool("window")
+    (first,) = reading.session.screen.measures
+    reading.choose_tool("window")
     drag(qtbot, bent, (end.x(), end.y()), (further.x(), further.y()))
-    (longer,) = viewer.session.screen.measures
+    (longer,) = reading.session.screen.measures
     assert polyline_mm(longer.points_mm) == pytest.approx(2.0 * polyline_mm(first.points_mm), rel=0.02)
-    assert on_path(viewer, longer.points_mm)
+    assert on_path(reading, longer.points_mm)
     drag(qtbot, bent, (start.x(), (start.y() + further.y()) // 2), (start.x() + 20, (start.y() + further.y()) // 2))
-    (aside,) = viewer.session.screen.measures
+    (aside,) = reading.session.screen.measures
     pushed = math.dist(aside.points_mm[0], longer.points_mm[0])
     assert pushed == pytest.approx(20 * bent.mm_per_point(), rel=0.02)
-    viewer.undo()
-    viewer.undo()
-    assert viewer.session.screen.measures == (first,)
+    reading.undo()
+    reading.undo()
+    assert reading.session.screen.measures == (first,)
 
 
-def test_a_line_that_was_begun_on_another_picture_is_not_measured(viewer: Viewer, bent: Pane, qtbot: QtBot) -> None:
-    heard = said(viewer)
-    viewer.choose_tool("distance")
+def test_a_line_that_was_begun_on_another_picture_is_not_measured(reading: Viewer, bent: Pane, qtbot: QtBot) -> None:
+    heard = said(reading)
+    reading.choose_tool("distance")
     qtbot.mouseClick(bent, LEFT, pos=at(bent, 0.3, 0.8))
-    viewer.do(edits.curve_turned, 60.0)
-    qtbot.waitUntil(viewer.is_settled, timeout=60_000)
+    reading.do(edits.curve_turned, 60.0)
+    qtbot.waitUntil(reading.is_settled, timeout=60_000)
     qtbot.mouseClick(bent, LEFT, pos=at(bent, 0.6, 0.8))
-    assert not viewer.session.screen.measures and "not on this picture any more" in heard[-1]
+    assert not reading.session.screen.measures and "not on this picture any more" in heard[-1]
 
 
 def test_turned_away_it_is_not_shown_and_a_capture_has_it_where_it_lies(
-    viewer: Viewer, bent: Pane, qtbot: QtBot, settled: Settled
+    reading: Viewer, bent: Pane, qtbot: QtBot, settled: Settled
 ) -> None:
-    viewer.choose_tool("distance")
+    reading.choose_tool("distance")
     start, end = at(bent, 0.3, 0.8), at(bent, 0.6, 0.8)
     drag(qtbot, bent, (start.x(), start.y()), (end.x(), end.y()))
     assert shown_on(bent) == 1
-    viewer.do(edits.curve_turned, 60.0)
-    settled(viewer)
-    assert len(viewer.session.screen.measures) == 1 and shown_on(bent) == 0
-    (mark,) = marks_of(viewer.session.screen.measures, viewer.session.volume)
+    reading.do(edits.curve_turned, 60.0)
+    settled(reading)
+    assert len(reading.session.screen.measures) == 1 and shown_on(bent) == 0
+    (mark,) = marks_of(reading.session.screen.measures, reading.session.volume)
     assert mark.in_space and mark.text[0].endswith("mm")
 
 
-def test_the_crosshair_goes_to_what_a_curved_picture_shows(viewer: Viewer, bent: Pane, qtbot: QtBot) -> None:
-    viewer.choose_tool("crosshair")
+def test_the_crosshair_goes_to_what_a_curved_picture_shows(reading: Viewer, bent: Pane, qtbot: QtBot) -> None:
+    reading.choose_tool("crosshair")
     place = at(bent, 0.5, 0.5)
     qtbot.mouseClick(bent, LEFT, pos=place)
-    assert viewer.session.screen.cursor_mm == bent.place(QPointF(place))
-    assert on_path(viewer, (viewer.session.screen.cursor_mm,))
+    assert reading.session.screen.cursor_mm == bent.place(QPointF(place))
+    assert on_path(reading, (reading.session.screen.cursor_mm,))
 
 
-def surface_at(viewer: Viewer, place: QPoint) -> Vector:
-    pane = viewer.panes["solid"]
-    recipe = recipe_of(viewer.session.screen, "solid", pane.rows, pane.columns)
+def surface_at(reading: Viewer, place: QPoint) -> Vector:
+    pane = reading.panes["solid"]
+    recipe = recipe_of(reading.session.screen, "solid", pane.rows, pane.columns)
     assert isinstance(recipe, Solid)
-    found = first_seen(viewer.session.volume, recipe, *pane.pixel(QPointF(place)))
+    found = first_seen(reading.session.volume, recipe, *pane.pixel(QPointF(place)))
     assert found is not None
     return found
 
 
 def test_two_clicks_on_the_surface_are_a_length_and_a_drag_still_turns(
-    viewer: Viewer, qtbot: QtBot, settled: Settled
+    reading: Viewer, qtbot: QtBot, settled: Settled
 ) -> None:
-    pane = viewer.panes["solid"]
-    viewer.choose_tool("distance")
+    pane = reading.panes["solid"]
+    reading.choose_tool("distance")
     first, second = at(pane, 0.42, 0.45), at(pane, 0.55, 0.56)
-    a = surface_at(viewer, first)
+    a = surface_at(reading, first)
     qtbot.mouseClick(pane, LEFT, pos=first)
-    before = viewer.session.screen.solid.view
+    before = reading.session.screen.solid.view
     drag(qtbot, pane, (40, 40), (90, 40))  # to the other side of the bone, with one end set
-    settled(viewer)
-    assert viewer.session.screen.solid.view != before and not viewer.session.screen.measures
-    b = surface_at(viewer, second)
+    settled(reading)
+    assert reading.session.screen.solid.view != before and not reading.session.screen.measures
+    b = surface_at(reading, second)
     move(pane, second)
     assert pane.overlay.marks[-1].text.endswith("mm")  # said while it is being drawn
     qtbot.mouseClick(pane, LEFT, pos=second)
-    (measure,) = viewer.session.screen.measures
+    (measure,) = reading.session.screen.measures
     assert measure.kind == "length" and measure.points_mm == (a, b)
-    assert viewer.said_of(measure) == f"{math.dist(a, b):.1f} mm"
+    assert reading.said_of(measure) == f"{math.dist(a, b):.1f} mm"
     (mark,) = pane.overlay.marks
     assert mark.number == 0
     # An end is dragged along the surface; the patient is not turned by it.
-    view, third = viewer.session.screen.solid.view, at(pane, 0.6, 0.5)
+    view, third = reading.session.screen.solid.view, at(pane, 0.6, 0.5)
     end = pane.on_widget(b).toPoint()
     drag(qtbot, pane, (end.x(), end.y()), (third.x(), third.y()))
-    assert viewer.session.screen.solid.view == view
-    moved = viewer.session.screen.measures[0].points_mm
-    assert moved[0] == a and math.dist(moved[1], surface_at(viewer, third)) < 1.0
-    viewer.undo()
-    assert viewer.session.screen.measures == (measure,)
+    assert reading.session.screen.solid.view == view
+    moved = reading.session.screen.measures[0].points_mm
+    assert moved[0] == a and math.dist(moved[1], surface_at(reading, third)) < 1.0
+    reading.undo()
+    assert reading.session.screen.measures == (measure,)
 
 
-def test_a_length_that_goes_into_the_picture_is_told(viewer: Viewer, qtbot: QtBot) -> None:
+def test_a_length_that_goes_into_the_picture_is_told(reading: Viewer, qtbot: QtBot) -> None:
     """It is far longer than it looks, as where one click goes through an orbit to the back of the skull."""
-    pane, heard = viewer.panes["solid"], said(viewer)
-    towards = np.array(viewer.session.screen.solid.view.towards_observer)
+    pane, heard = reading.panes["solid"], said(reading)
+    towards = np.array(reading.session.screen.solid.view.towards_observer)
     places = [at(pane, row, column) for row in np.linspace(0.4, 0.6, 9) for column in np.linspace(0.4, 0.6, 9)]
-    nearer = {float(np.array(surface_at(viewer, place)) @ towards): place for place in places}
+    nearer = {float(np.array(surface_at(reading, place)) @ towards): place for place in places}
     deep, shallow = (min(nearer), max(nearer)), sorted(nearer)[-2:]
-    viewer.choose_tool("distance")
+    reading.choose_tool("distance")
     for depths in (deep, shallow):
         heard.clear()
         for depth in depths:
@@ -213,25 +202,25 @@ def test_a_length_that_goes_into_the_picture_is_told(viewer: Viewer, qtbot: QtBo
         )
 
 
-def test_a_length_goes_from_one_plane_to_another(viewer: Viewer, qtbot: QtBot) -> None:
-    viewer.choose_tool("distance")
-    axial, coronal = viewer.panes["axial"], viewer.panes["coronal"]
+def test_a_length_goes_from_one_plane_to_another(reading: Viewer, qtbot: QtBot) -> None:
+    reading.choose_tool("distance")
+    axial, coronal = reading.panes["axial"], reading.panes["coronal"]
     qtbot.mouseClick(axial, LEFT, pos=at(axial, 0.4, 0.4))
     qtbot.mouseClick(coronal, LEFT, pos=at(coronal, 0.7, 0.6))
-    (measure,) = viewer.session.screen.measures
+    (measure,) = reading.session.screen.measures
     assert measure.kind == "length"
     ends = (axial.place(QPointF(at(axial, 0.4, 0.4))), coronal.place(QPointF(at(coronal, 0.7, 0.6))))
     assert measure.points_mm == ends
-    assert viewer.session.change(measure_edits.duplicated, 0) is False
+    assert reading.session.change(measure_edits.duplicated, 0) is False
 
 
-def test_an_average_has_no_surface(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    heard = said(viewer)
-    viewer.do(edits.with_style, "average")
-    settled(viewer)
-    viewer.choose_tool("distance")
-    qtbot.mouseClick(viewer.panes["solid"], LEFT, pos=at(viewer.panes["solid"], 0.5, 0.5))
-    assert not viewer.gestures.hand.points and "no surface" in heard[-1]
+def test_an_average_has_no_surface(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    heard = said(reading)
+    reading.do(edits.with_style, "average")
+    settled(reading)
+    reading.choose_tool("distance")
+    qtbot.mouseClick(reading.panes["solid"], LEFT, pos=at(reading.panes["solid"], 0.5, 0.5))
+    assert not reading.gestures.hand.points and "no surface" in heard[-1]
 
 
 def test_signed_they_are_in_the_record_and_drawn_beside_the_pictures(signing_root: Path) -> None:

@@ -21,17 +21,11 @@ from workstation.desktop.model.measuring import Measuring, recorded, restored
 from workstation.desktop.model.screen import Measure, PaneName, Screen
 from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
-from workstation.desktop.window import MainWindow
 from workstation.records.measurements import LINE_BY_HAND, again
 
 Settled = Callable[[Viewer], None]
 MIDDLE: Vector = (24.0, 24.0, 30.0)
 TUBE = ((24.0, 24.0, 4.0), (24.0, 24.0, 56.0))
-
-
-@pytest.fixture
-def window(reading_window: MainWindow) -> MainWindow:
-    return reading_window
 
 
 @pytest.fixture(scope="module")

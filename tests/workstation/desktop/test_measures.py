@@ -25,121 +25,111 @@ Settled = Callable[[Viewer], None]
 LEFT = Qt.MouseButton.LeftButton
 
 
-@pytest.fixture
-def window(reading_window: MainWindow) -> MainWindow:
-    return reading_window
-
-
-@pytest.fixture
-def viewer(reading: Viewer) -> Viewer:
-    return reading
-
-
-def panel(window: MainWindow) -> Measures:
-    found = window.tabs.findChild(Measures)
+def panel(reading_window: MainWindow) -> Measures:
+    found = reading_window.tabs.findChild(Measures)
     assert isinstance(found, Measures)
     return found
 
 
-def distance_of(viewer: Viewer, number: int = 0) -> float:
-    return math.dist(*viewer.session.screen.measures[number].points_mm)
+def distance_of(reading: Viewer, number: int = 0) -> float:
+    return math.dist(*reading.session.screen.measures[number].points_mm)
 
 
-def test_press_drag_and_let_go_draws_as_two_clicks_do(viewer: Viewer, qtbot: QtBot) -> None:
-    pane = viewer.panes["axial"]
-    viewer.choose_tool("distance")
+def test_press_drag_and_let_go_draws_as_two_clicks_do(reading: Viewer, qtbot: QtBot) -> None:
+    pane = reading.panes["axial"]
+    reading.choose_tool("distance")
     drag(qtbot, pane, (100, 150), (180, 170))
     for x, y in ((100, 150), (180, 170)):
         qtbot.mouseClick(pane, LEFT, pos=QPoint(x, y))
-    drawn, *rest = viewer.session.screen.measures
+    drawn, *rest = reading.session.screen.measures
     assert not rest or rest[0].points_mm == drawn.points_mm  # the second click may have taken hold of the first
     assert math.dist(*drawn.points_mm) == pytest.approx(math.hypot(80, 20) * pane.mm_per_point(), rel=1e-3)
 
 
-def test_an_angle_is_drawn_in_a_stroke_and_a_click(viewer: Viewer, qtbot: QtBot) -> None:
-    pane = viewer.panes["axial"]
-    viewer.choose_tool("angle")
+def test_an_angle_is_drawn_in_a_stroke_and_a_click(reading: Viewer, qtbot: QtBot) -> None:
+    pane = reading.panes["axial"]
+    reading.choose_tool("angle")
     drag(qtbot, pane, (100, 150), (160, 150))
-    assert not viewer.session.screen.measures and len(viewer.gestures.hand.points) == 2
+    assert not reading.session.screen.measures and len(reading.gestures.hand.points) == 2
     move(pane, QPoint(160, 100))
-    mark = viewer.panes["axial"].overlay.marks[-1]
+    mark = reading.panes["axial"].overlay.marks[-1]
     assert mark.text == "90.0°"  # said while it is being drawn
     qtbot.mouseClick(pane, LEFT, pos=QPoint(160, 90))
-    (measure,) = viewer.session.screen.measures
-    assert viewer.said_of(measure) == "90.0°"
+    (measure,) = reading.session.screen.measures
+    assert reading.said_of(measure) == "90.0°"
 
 
-def test_a_handle_is_dragged_and_one_undo_brings_it_back(viewer: Viewer, qtbot: QtBot) -> None:
-    pane = viewer.panes["axial"]
-    viewer.choose_tool("distance")
+def test_a_handle_is_dragged_and_one_undo_brings_it_back(reading: Viewer, qtbot: QtBot) -> None:
+    pane = reading.panes["axial"]
+    reading.choose_tool("distance")
     drag(qtbot, pane, (100, 150), (180, 150))
-    before = viewer.session.screen.measures
-    viewer.choose_tool("window")
+    before = reading.session.screen.measures
+    reading.choose_tool("window")
     drag(qtbot, pane, (180, 150), (140, 150))
-    assert distance_of(viewer) == pytest.approx(40 * pane.mm_per_point(), rel=1e-3)
-    assert viewer.selected == 0
-    viewer.undo()
-    assert viewer.session.screen.measures == before
+    assert distance_of(reading) == pytest.approx(40 * pane.mm_per_point(), rel=1e-3)
+    assert reading.selected == 0
+    reading.undo()
+    assert reading.session.screen.measures == before
 
 
-def test_a_line_is_dragged_whole_and_an_outline_stays_flat(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    pane = viewer.panes["axial"]
-    viewer.choose_tool("distance")
+def test_a_line_is_dragged_whole_and_an_outline_stays_flat(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    pane = reading.panes["axial"]
+    reading.choose_tool("distance")
     drag(qtbot, pane, (100, 150), (180, 150))
-    length, start = distance_of(viewer), viewer.session.screen.measures[0].points_mm[0]
+    length, start = distance_of(reading), reading.session.screen.measures[0].points_mm[0]
     drag(qtbot, pane, (140, 150), (140, 180))
-    assert distance_of(viewer) == pytest.approx(length) and len(viewer.session.screen.measures) == 1
-    assert math.dist(start, viewer.session.screen.measures[0].points_mm[0]) == pytest.approx(
+    assert distance_of(reading) == pytest.approx(length) and len(reading.session.screen.measures) == 1
+    assert math.dist(start, reading.session.screen.measures[0].points_mm[0]) == pytest.approx(
         30 * pane.mm_per_point(), rel=1e-2
     )
-    viewer.select(None)
-    viewer.choose_tool("ellipse")
+    reading.select(None)
+    reading.choose_tool("ellipse")
     drag(qtbot, pane, (110, 80), (150, 120))
-    viewer.do(edits.scrolled, "axial", 1, 1.0)  # still near enough to be shown
-    settled(viewer)
+    reading.do(edits.scrolled, "axial", 1, 1.0)  # still near enough to be shown
+    settled(reading)
     drag(qtbot, pane, (150, 120), (170, 140))
-    a, b = viewer.session.screen.measures[-1].points_mm
+    a, b = reading.session.screen.measures[-1].points_mm
     assert a[2] == pytest.approx(b[2], abs=1e-3)
 
 
-def test_the_list_and_the_panes_select_each_other(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    pane, listed = viewer.panes["axial"], panel(window)
-    viewer.choose_tool("distance")
+def test_the_list_and_the_panes_select_each_other(reading: Viewer, reading_window: MainWindow, qtbot: QtBot) -> None:
+    pane, listed = reading.panes["axial"], panel(reading_window)
+    reading.choose_tool("distance")
     drag(qtbot, pane, (100, 150), (180, 150))
     drag(qtbot, pane, (100, 200), (180, 200))
-    viewer.do(edits.scrolled, "axial", 30, 1.0)
-    viewer.select(None)
+    reading.do(edits.scrolled, "axial", 30, 1.0)
+    reading.select(None)
     listed.table.selectRow(0)
-    assert viewer.selected == 0
-    assert viewer.session.screen.cursor_mm == viewer.session.screen.measures[0].points_mm[0]
-    viewer.select(1)
+    assert reading.selected == 0
+    assert reading.session.screen.cursor_mm == reading.session.screen.measures[0].points_mm[0]
+    reading.select(1)
     assert listed.table.currentRow() == 1
     item = listed.table.item(1, 0)
     assert item is not None and item.text() == "distance 2"
     item.setText("Neck")
-    viewer.do(measure_edits.recoloured, 1, "#40c0ff")
-    assert viewer.session.screen.measures[1].name == "Neck"
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
-    assert QApplication.clipboard().text() == f"Neck: {viewer.said_of(viewer.session.screen.measures[1])}"
-    found = recorded(viewer.session.screen.measures, viewer.session.volume)
+    reading.do(measure_edits.recoloured, 1, "#40c0ff")
+    assert reading.session.screen.measures[1].name == "Neck"
+    qtbot.keyClick(reading.window(), Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.clipboard().text() == f"Neck: {reading.said_of(reading.session.screen.measures[1])}"
+    found = recorded(reading.session.screen.measures, reading.session.volume)
     assert [m.name for m in found] == ["distance 1", "Neck"]
     assert [m.name for m in restored(found)] == ["", "Neck"]
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_Delete)
-    assert [m.name for m in viewer.session.screen.measures] == [""] and viewer.selected is None
+    qtbot.keyClick(reading.window(), Qt.Key.Key_Delete)
+    assert [m.name for m in reading.session.screen.measures] == [""] and reading.selected is None
 
 
-def test_a_copy_lies_in_the_plane_of_the_crosshair(viewer: Viewer, qtbot: QtBot) -> None:
-    viewer.choose_tool("distance")
-    drag(qtbot, viewer.panes["axial"], (100, 150), (180, 150))
-    viewer.do(edits.scrolled, "axial", 10, 1.0)
-    viewer.duplicate_measure()
-    first, second = viewer.session.screen.measures
+def test_a_copy_lies_in_the_plane_of_the_crosshair(reading: Viewer, qtbot: QtBot) -> None:
+    reading.choose_tool("distance")
+    drag(qtbot, reading.panes["axial"], (100, 150), (180, 150))
+    reading.do(edits.scrolled, "axial", 10, 1.0)
+    reading.duplicate_measure()
+    first, second = reading.session.screen.measures
     assert math.dist(*second.points_mm) == pytest.approx(math.dist(*first.points_mm), abs=1e-2)
-    assert second.points_mm[0][2] == pytest.approx(viewer.session.screen.cursor_mm[2], abs=1e-3)
+    assert second.points_mm[0][2] == pytest.approx(reading.session.screen.cursor_mm[2], abs=1e-3)
     assert second.points_mm[0][2] != pytest.approx(first.points_mm[0][2], abs=5.0)
 
 
-def test_an_arrow_has_words_and_is_no_number(viewer: Viewer, qtbot: QtBot) -> None:
+def test_an_arrow_has_words_and_is_no_number(reading: Viewer, qtbot: QtBot) -> None:
     def words() -> None:
         dialog = QApplication.activeModalWidget()
         if not isinstance(dialog, dialogs.Named):
@@ -151,27 +141,27 @@ def test_an_arrow_has_words_and_is_no_number(viewer: Viewer, qtbot: QtBot) -> No
         dialog.accept()
 
     QTimer.singleShot(0, words)
-    viewer.choose_tool("arrow")
-    drag(qtbot, viewer.panes["axial"], (100, 150), (150, 120))
-    (arrow,) = viewer.session.screen.measures
+    reading.choose_tool("arrow")
+    drag(qtbot, reading.panes["axial"], (100, 150), (150, 120))
+    (arrow,) = reading.session.screen.measures
     assert (arrow.kind, arrow.text) == ("arrow", "Fracture line")
-    assert recorded((arrow,), viewer.session.volume) == ()
-    assert viewer.session.change(measure_edits.reworded, 0, "") and len(viewer.session.screen.measures) == 1
+    assert recorded((arrow,), reading.session.volume) == ()
+    assert reading.session.change(measure_edits.reworded, 0, "") and len(reading.session.screen.measures) == 1
 
 
-def test_names_are_unique_whatever_they_are_called(viewer: Viewer) -> None:
-    view, points = viewer.session.screen.axial.view, ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0))
+def test_names_are_unique_whatever_they_are_called(reading: Viewer) -> None:
+    view, points = reading.session.screen.axial.view, ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0))
     given_names = ("", "distance 1", "", "Neck", "Neck")
     assert len(set(names_of([Measure("distance", points, view, name=n) for n in given_names]))) == 5
 
 
-def test_an_edit_that_changes_no_picture_draws_none(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+def test_an_edit_that_changes_no_picture_draws_none(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
     drawn: list[str] = []
-    viewer.drawer.drawn.connect(lambda request, *_: drawn.append(request.pane))
-    viewer.choose_tool("distance")
-    drag(qtbot, viewer.panes["axial"], (100, 150), (180, 150))
-    viewer.do(edits.scrolled, "axial", 2, 1.0)
-    settled(viewer)
+    reading.drawer.drawn.connect(lambda request, *_: drawn.append(request.pane))
+    reading.choose_tool("distance")
+    drag(qtbot, reading.panes["axial"], (100, 150), (180, 150))
+    reading.do(edits.scrolled, "axial", 2, 1.0)
+    settled(reading)
     qtbot.waitUntil(lambda: "axial" in drawn)
     assert set(drawn) == {"axial"}  # the crosshair moved along the other planes
 
@@ -193,47 +183,49 @@ def test_words_lie_inside_and_on_no_others_where_there_is_room(wanted: list[tupl
     assert narrow.contains(placed(QPointF(400, 400), QSizeF(20, 20), [narrow], narrow))
 
 
-def test_a_text_without_words_goes_with_its_selection(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_without_words_goes_with_its_selection(reading: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workstation.desktop.dialogs.Named.ask", lambda *_: "")
-    viewer.choose_tool("text")
-    viewer.gestures.hand.points = [viewer.session.screen.cursor_mm]
-    viewer.gestures.hand.finish("axial")
-    assert viewer.session.screen.measures == () and viewer.selected is None
+    reading.choose_tool("text")
+    reading.gestures.hand.points = [reading.session.screen.cursor_mm]
+    reading.gestures.hand.finish("axial")
+    assert reading.session.screen.measures == () and reading.selected is None
 
 
 @pytest.mark.parametrize("act", [Viewer.undo, Viewer.delete_last])
 def test_what_goes_while_it_is_dragged_takes_no_other_with_it(
-    viewer: Viewer, qtbot: QtBot, act: Callable[[Viewer], None]
+    reading: Viewer, qtbot: QtBot, act: Callable[[Viewer], None]
 ) -> None:
-    pane = viewer.panes["axial"]
-    viewer.choose_tool("distance")
+    pane = reading.panes["axial"]
+    reading.choose_tool("distance")
     drag(qtbot, pane, (100, 60), (180, 60))
     drag(qtbot, pane, (100, 140), (180, 140))
-    viewer.choose_tool("window")
-    lines = viewer.session.screen.measures
+    reading.choose_tool("window")
+    lines = reading.session.screen.measures
     qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=QPoint(140, 60))
     move(pane, QPoint(142, 70))
-    assert viewer.gestures.hand.grip is not None
-    act(viewer)
-    act(viewer)
-    left = viewer.session.screen.measures
+    assert reading.gestures.hand.grip is not None
+    act(reading)
+    act(reading)
+    left = reading.session.screen.measures
     move(pane, QPoint(160, 100))
     qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(160, 100))
-    assert viewer.session.screen.measures == left and set(left) <= set(lines)
+    assert reading.session.screen.measures == left and set(left) <= set(lines)
 
 
-def test_delete_and_letters_in_the_list_of_measures(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+def test_delete_and_letters_in_the_list_of_measures(reading: Viewer, reading_window: MainWindow, qtbot: QtBot) -> None:
     """Delete is the list's own key; a letter is a command, as it is over the panes, and does not begin to name."""
-    view = viewer.session.screen.axial.view
+    view = reading.session.screen.axial.view
     for end in (10.0, 20.0):
-        viewer.do(measure_edits.measured, Measure("distance", (viewer.session.screen.cursor_mm, (end, 0.0, 0.0)), view))
-    window.show_panel(2)
-    table = panel(window).table
+        reading.do(
+            measure_edits.measured, Measure("distance", (reading.session.screen.cursor_mm, (end, 0.0, 0.0)), view)
+        )
+    reading_window.show_panel(2)
+    table = panel(reading_window).table
     table.setFocus()
     table.selectRow(0)
-    captures = len(viewer.session.screen.captures)
+    captures = len(reading.session.screen.captures)
     qtbot.keyClick(table, Qt.Key.Key_C)
-    assert len(viewer.session.screen.captures) == captures + 1
+    assert len(reading.session.screen.captures) == captures + 1
     qtbot.keyClick(table, Qt.Key.Key_Delete)
-    (left,) = viewer.session.screen.measures
+    (left,) = reading.session.screen.measures
     assert left.points_mm[1] == (20.0, 0.0, 0.0)

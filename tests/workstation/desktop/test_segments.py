@@ -28,37 +28,27 @@ SKULL = Values(700.0, 3000.0, 2)
 
 
 @pytest.fixture
-def window(reading_window: MainWindow) -> MainWindow:
-    return reading_window
-
-
-@pytest.fixture
-def viewer(reading: Viewer) -> Viewer:
+def skull(reading: Viewer, qtbot: QtBot, settled: Settled) -> Viewer:
+    """The sample with its dense bone as a segment, shown."""
+    reading.finding.propose(SKULL, "Skull")
+    qtbot.waitUntil(lambda: reading.panes["axial"]._over is not None, timeout=60_000)
+    settled(reading)
     return reading
 
 
-@pytest.fixture
-def skull(viewer: Viewer, qtbot: QtBot, settled: Settled) -> Viewer:
-    """The sample with its dense bone as a segment, shown."""
-    viewer.finding.propose(SKULL, "Skull")
-    qtbot.waitUntil(lambda: viewer.panes["axial"]._over is not None, timeout=60_000)
-    settled(viewer)
-    return viewer
-
-
-def panel(window: MainWindow) -> SegmentsPanel:
-    found = window.tabs.findChild(SegmentsPanel)
+def panel(reading_window: MainWindow) -> SegmentsPanel:
+    found = reading_window.tabs.findChild(SegmentsPanel)
     assert isinstance(found, SegmentsPanel)
     return found
 
 
-def opacity_at(viewer: Viewer, name: str, at: tuple[int, int]) -> int:
+def opacity_at(reading: Viewer, name: str, at: tuple[int, int]) -> int:
     """How much lies over the picture of a pane at (row, column)."""
-    over = viewer.panes[name]._over  # type: ignore[index]
+    over = reading.panes[name]._over  # type: ignore[index]
     return 0 if over is None else over.pixelColor(at[1], at[0]).alpha()
 
 
-def test_a_segment_is_coloured_where_its_voxels_are(skull: Viewer, window: MainWindow) -> None:
+def test_a_segment_is_coloured_where_its_voxels_are(skull: Viewer, reading_window: MainWindow) -> None:
     (segment,) = skull.session.screen.segments
     assert (segment.label, segment.name) == (2, "Skull") and skull.active == 2
     mask, pane = made(skull.session.volume, (SKULL,)), skull.panes["axial"]
@@ -74,12 +64,12 @@ def test_a_segment_is_coloured_where_its_voxels_are(skull: Viewer, window: MainW
     recipe = recipe_of(skull.session.screen, "solid", 64, 64)
     assert isinstance(recipe, VolumeRendering) and recipe.segments == (SKULL,)
     assert [rule.action for rule in recipe.masking] == ["tint"]
-    item = panel(window).table.item(0, 1)
+    item = panel(reading_window).table.item(0, 1)
     assert item is not None and item.text() == f"{skull.millilitres(2):.1f}"
 
 
-def test_labels_on_a_tilted_plane_are_those_of_the_nearest_voxels(viewer: Viewer) -> None:
-    volume = viewer.session.volume
+def test_labels_on_a_tilted_plane_are_those_of_the_nearest_voxels(reading: Viewer) -> None:
+    volume = reading.session.volume
     mask = made(volume, (SKULL,))
     plane = Plane(volume.centre_mm, (0.6, 0.5, 0.2), (-0.4, 0.5, 0.3))
     labels = labels_on(mask, volume, plane, 90, 110)
@@ -90,54 +80,54 @@ def test_labels_on_a_tilted_plane_are_those_of_the_nearest_voxels(viewer: Viewer
         assert labels[row, column] == (mask.labels[index] if inside else 0)
 
 
-def test_the_brush_marks_and_with_shift_erases(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    pane = viewer.panes["axial"]
-    viewer.choose_tool("brush")
-    viewer.brush_mm = 6.0
+def test_the_brush_marks_and_with_shift_erases(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    pane = reading.panes["axial"]
+    reading.choose_tool("brush")
+    reading.brush_mm = 6.0
     drag(qtbot, pane, (120, 150), (180, 150))
-    (step,) = viewer.session.screen.solid.steps
-    assert isinstance(step, Brush) and step.label == viewer.active == 2 and step.radius_mm == 6.0
+    (step,) = reading.session.screen.solid.steps
+    assert isinstance(step, Brush) and step.label == reading.active == 2 and step.radius_mm == 6.0
     qtbot.waitUntil(lambda: pane._over is not None, timeout=60_000)
-    settled(viewer)
+    settled(reading)
     row, column = pane.pixel(QPointF(150, 150))
-    assert opacity_at(viewer, "axial", (round(row), round(column))) == 80
-    before = viewer.millilitres(2)
+    assert opacity_at(reading, "axial", (round(row), round(column))) == 80
+    before = reading.millilitres(2)
     qtbot.mousePress(pane, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, QPoint(150, 150))
     move(pane, QPoint(155, 150))
     qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(155, 150))
-    assert viewer.session.screen.solid.steps[-1].label == 0
-    qtbot.waitUntil(lambda: viewer.millilitres(2) is not None, timeout=60_000)
-    after = viewer.millilitres(2)
+    assert reading.session.screen.solid.steps[-1].label == 0
+    qtbot.waitUntil(lambda: reading.millilitres(2) is not None, timeout=60_000)
+    after = reading.millilitres(2)
     assert after is not None and before is not None and 0.0 < after < before
-    viewer.undo()
-    qtbot.waitUntil(lambda: viewer.millilitres(2) == before, timeout=60_000)
+    reading.undo()
+    qtbot.waitUntil(lambda: reading.millilitres(2) == before, timeout=60_000)
 
 
 def test_growing_marks_what_is_about_as_bright_and_a_click_elsewhere_more(
-    viewer: Viewer, window: MainWindow, qtbot: QtBot
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot
 ) -> None:
-    viewer.choose_tool("grow")
-    viewer.grow_range = 30.0
-    pane = viewer.panes["axial"]
+    reading.choose_tool("grow")
+    reading.grow_range = 30.0
+    pane = reading.panes["axial"]
     place = pane.place(QPointF(pane.width() / 2, pane.height() / 2))
     qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(pane.width() // 2, pane.height() // 2))
-    qtbot.waitUntil(lambda: not window.works.busy and bool(viewer.session.screen.solid.steps), timeout=60_000)
-    mask = made(viewer.session.volume, viewer.session.screen.solid.steps)
-    assert place is not None and mask.labels[viewer.index_of(place)] == 2
+    qtbot.waitUntil(lambda: not reading_window.works.busy and bool(reading.session.screen.solid.steps), timeout=60_000)
+    mask = made(reading.session.volume, reading.session.screen.solid.steps)
+    assert place is not None and mask.labels[reading.index_of(place)] == 2
 
 
-def test_what_declines_is_said_and_changes_nothing(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    before = viewer.session.screen
-    viewer.finding.propose(KeptParts(7, 1, 0.0, 7), "Nothing")
-    viewer.finding.propose(Automatic("lungs", 3), "Lungs")  # of a head
-    qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
-    assert all(step.label != 3 for step in viewer.session.screen.solid.steps)
-    assert viewer.session.screen.segments == before.segments or viewer.active != 3
-    assert "Looking for Lungs" in window.statusBar().currentMessage()
+def test_what_declines_is_said_and_changes_nothing(reading: Viewer, reading_window: MainWindow, qtbot: QtBot) -> None:
+    before = reading.session.screen
+    reading.finding.propose(KeptParts(7, 1, 0.0, 7), "Nothing")
+    reading.finding.propose(Automatic("lungs", 3), "Lungs")  # of a head
+    qtbot.waitUntil(lambda: not reading_window.works.busy, timeout=60_000)
+    assert all(step.label != 3 for step in reading.session.screen.solid.steps)
+    assert reading.session.screen.segments == before.segments or reading.active != 3
+    assert "Looking for Lungs" in reading_window.statusBar().currentMessage()
 
 
-def test_shown_hidden_faded_and_seen_through(skull: Viewer, window: MainWindow, settled: Settled) -> None:
-    table = panel(window).table
+def test_shown_hidden_faded_and_seen_through(skull: Viewer, reading_window: MainWindow, settled: Settled) -> None:
+    table = panel(reading_window).table
     hide = table.item(0, 3)
     assert hide is not None
     hide.setCheckState(Qt.CheckState.Unchecked)
@@ -146,8 +136,8 @@ def test_shown_hidden_faded_and_seen_through(skull: Viewer, window: MainWindow, 
     hide = table.item(0, 3)
     assert hide is not None
     hide.setCheckState(Qt.CheckState.Checked)
-    panel(window).opacity.setValue(40)
-    panel(window).around.setValue(10)
+    panel(reading_window).opacity.setValue(40)
+    panel(reading_window).around.setValue(10)
     rules = recipe_of(skull.session.screen, "solid", 64, 64)
     assert isinstance(rules, VolumeRendering)
     assert [(r.label, r.action, r.opacity) for r in rules.masking] == [
@@ -187,32 +177,34 @@ def test_the_record_and_the_stored_picture_have_it(skull: Viewer) -> None:
     assert orange > 0.02  # the skull in the colour of its segment
 
 
-def test_surfaces_are_saved_as_parts(skull: Viewer, window: MainWindow, tmp_path: Path, qtbot: QtBot,
+def test_surfaces_are_saved_as_parts(skull: Viewer, reading_window: MainWindow, tmp_path: Path, qtbot: QtBot,
                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     file = tmp_path / "skull.stl"
     monkeypatch.setattr("workstation.desktop.segments_panel.QFileDialog.getSaveFileName", lambda *_: (str(file), ""))
-    panel(window).save.click()
-    qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
+    panel(reading_window).save.click()
+    qtbot.waitUntil(lambda: not reading_window.works.busy, timeout=60_000)
     assert file.stat().st_size > 10_000 and list(tmp_path.glob("skull*")) == [file]
-    assert "Skull" in window.statusBar().currentMessage()
+    assert "Skull" in reading_window.statusBar().currentMessage()
 
 
-def test_bones_are_parted_each_in_a_colour_of_its_own(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    tools = panel(window)
+def test_bones_are_parted_each_in_a_colour_of_its_own(
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot
+) -> None:
+    tools = panel(reading_window)
     tools.structure.setCurrentIndex(tools.structure.count() - 1)
     tools.find_it.click()
-    qtbot.waitUntil(lambda: bool(viewer.session.screen.segments) and not window.works.busy, timeout=60_000)
-    screen = viewer.session.screen
-    found = set(np.unique(made(viewer.session.volume, screen.solid.steps).labels)) - {0}
+    qtbot.waitUntil(lambda: bool(reading.session.screen.segments) and not reading_window.works.busy, timeout=60_000)
+    screen = reading.session.screen
+    found = set(np.unique(made(reading.session.volume, screen.solid.steps).labels)) - {0}
     assert {segment.label for segment in screen.segments} == found and len(found) >= 2
     assert len({segment.name for segment in screen.segments}) == len(found)
     recipe = recipe_of(screen, "solid", 64, 64)
     assert isinstance(recipe, VolumeRendering) and {r.label for r in recipe.masking if r.action == "tint"} == found
-    assert {m.name for m in recorded_segments(screen, viewer.session.volume)} == {s.name for s in screen.segments}
+    assert {m.name for m in recorded_segments(screen, reading.session.volume)} == {s.name for s in screen.segments}
     again = segment_edits.bones_in_parts(screen)
     assert not {step.label for step in again} & found
-    viewer.undo()
-    assert viewer.session.screen.segments == () and viewer.session.screen.solid.steps == ()
+    reading.undo()
+    assert reading.session.screen.segments == () and reading.session.screen.solid.steps == ()
 
 
 # ---------------------------------------------------------------------------------------- while something is looked for
@@ -220,59 +212,65 @@ def test_bones_are_parted_each_in_a_colour_of_its_own(viewer: Viewer, window: Ma
 BRAIN = Values(0.0, 90.0, 2)
 
 
-def test_the_range_that_is_marked_holds_the_brightest_voxel(viewer: Viewer, window: MainWindow) -> None:
-    tools, voxels = panel(window), viewer.session.volume.voxels
+def test_the_range_that_is_marked_holds_the_brightest_voxel(reading: Viewer, reading_window: MainWindow) -> None:
+    tools, voxels = panel(reading_window), reading.session.volume.voxels
     assert (tools.low.minimum(), tools.high.value()) == (float(voxels.min()), float(voxels.max()))
 
 
-def found_all(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
+def found_all(reading_window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not reading_window.works.busy, timeout=60_000)
 
 
-def test_two_clicks_at_once_find_it_once(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    viewer.finding.propose(SKULL, "Skull")
-    viewer.finding.propose(SKULL, "Skull")
-    found_all(window, qtbot)
-    assert viewer.session.screen.solid.steps == (SKULL,)
-    assert [segment.name for segment in viewer.session.screen.segments] == ["Skull"]
+def test_two_clicks_at_once_find_it_once(reading: Viewer, reading_window: MainWindow, qtbot: QtBot) -> None:
+    reading.finding.propose(SKULL, "Skull")
+    reading.finding.propose(SKULL, "Skull")
+    found_all(reading_window, qtbot)
+    assert reading.session.screen.solid.steps == (SKULL,)
+    assert [segment.name for segment in reading.session.screen.segments] == ["Skull"]
 
 
-def test_two_that_are_looked_for_at_once_are_two_segments(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    viewer.finding.propose(SKULL, "Skull")
-    viewer.finding.propose(BRAIN, "Brain")
-    found_all(window, qtbot)
-    named = {segment.name: segment.label for segment in viewer.session.screen.segments}
+def test_two_that_are_looked_for_at_once_are_two_segments(
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot
+) -> None:
+    reading.finding.propose(SKULL, "Skull")
+    reading.finding.propose(BRAIN, "Brain")
+    found_all(reading_window, qtbot)
+    named = {segment.name: segment.label for segment in reading.session.screen.segments}
     assert sorted(named) == ["Brain", "Skull"] and sorted(named.values()) == [2, 3]
-    for step in viewer.session.screen.solid.steps:
+    for step in reading.session.screen.solid.steps:
         assert isinstance(step, Values) and step.label == named["Skull" if step.low == SKULL.low else "Brain"]
 
 
-def test_what_was_removed_or_undone_meanwhile_is_not_changed(skull: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+def test_what_was_removed_or_undone_meanwhile_is_not_changed(
+    skull: Viewer, reading_window: MainWindow, qtbot: QtBot
+) -> None:
     skull.finding.propose(KeptParts(2, 1, 0.0, 2), "Skull")
     skull.do(segment_edits.segment_removed, 2)
-    found_all(window, qtbot)
+    found_all(reading_window, qtbot)
     assert skull.session.screen.solid.steps == () and skull.session.screen.segments == ()
-    assert "removed meanwhile" in window.statusBar().currentMessage()
+    assert "removed meanwhile" in reading_window.statusBar().currentMessage()
     skull.undo()
     skull.finding.propose(KeptParts(2, 1, 0.0, 2), "Skull")
     skull.undo()
-    found_all(window, qtbot)
+    found_all(reading_window, qtbot)
     assert skull.session.screen.solid.steps == () and skull.session.screen.segments == ()
 
 
-def test_what_is_found_when_the_study_was_left_is_dropped(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    session = viewer.session
+def test_what_is_found_when_the_study_was_left_is_dropped(
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot
+) -> None:
+    session = reading.session
     assert session.file is not None
     session.keep()
     kept = session.file.read_bytes()
-    viewer.finding.propose(SKULL, "Skull")
-    window.back_to_list()
-    found_all(window, qtbot)
+    reading.finding.propose(SKULL, "Skull")
+    reading_window.back_to_list()
+    found_all(reading_window, qtbot)
     assert session.screen.solid.steps == () and session.file.read_bytes() == kept
 
 
-def test_no_segment_has_the_label_of_another_step(viewer: Viewer) -> None:
-    screen = viewer.session.screen
+def test_no_segment_has_the_label_of_another_step(reading: Viewer) -> None:
+    screen = reading.session.screen
     for name in ("One", "Two"):
         screen = segment_edits.segment_added(screen, name)
     screen = segment_edits.marked(segment_edits.segment_removed(screen, 2), Values(700.0, 3000.0, 4), "Skull")
@@ -280,52 +278,52 @@ def test_no_segment_has_the_label_of_another_step(viewer: Viewer) -> None:
 
 
 def test_where_there_can_be_no_more_segments_the_reason_is_said(
-    viewer: Viewer, window: MainWindow, qtbot: QtBot
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot
 ) -> None:
-    screen = viewer.session.screen
+    screen = reading.session.screen
     for _ in range(segment_edits.MOST_SEGMENTS):
         screen = segment_edits.segment_added(screen, "Segment")
-    viewer.do(lambda _: screen)
+    reading.do(lambda _: screen)
     said: list[str] = []
-    viewer.said.connect(said.append)
-    tools = panel(window)
-    for act in (viewer.new_segment, tools.find_it.click, tools.values.click):
+    reading.said.connect(said.append)
+    tools = panel(reading_window)
+    for act in (reading.new_segment, tools.find_it.click, tools.values.click):
         said.clear()
         act()
         assert said == [segment_edits.FULL]
-    viewer.active = 0
-    assert viewer.segment_to_mark() is None
-    assert viewer.session.screen == screen and not window.works.busy
+    reading.active = 0
+    assert reading.segment_to_mark() is None
+    assert reading.session.screen == screen and not reading_window.works.busy
 
 
 def test_what_is_registered_is_what_is_compared(
-    viewer: Viewer, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Registration(IDENTITY, "rigid", 1.0, 1.0, 1.0)
     monkeypatch.setattr("workstation.desktop.finding.register", lambda *_: found)
-    volume = viewer.session.volume
-    viewer.do(edits.compared_with, Compared("1.2.3"))
-    viewer.other = volume
-    viewer.finding.align()
-    viewer.other = replace(volume)
-    found_all(window, qtbot)
-    assert viewer.session.screen.compared == Compared("1.2.3")
+    volume = reading.session.volume
+    reading.do(edits.compared_with, Compared("1.2.3"))
+    reading.other = volume
+    reading.finding.align()
+    reading.other = replace(volume)
+    found_all(reading_window, qtbot)
+    assert reading.session.screen.compared == Compared("1.2.3")
 
 
 @pytest.mark.parametrize("tool", ["piece", "grow"])
 def test_a_click_beside_the_volume_marks_and_cuts_nothing(
-    viewer: Viewer, window: MainWindow, qtbot: QtBot, tool: str
+    reading: Viewer, reading_window: MainWindow, qtbot: QtBot, tool: str
 ) -> None:
-    viewer.choose_tool(tool)
-    viewer.do(edits.zoomed, "axial", 0.5)
-    qtbot.mouseClick(viewer.panes["axial"], Qt.MouseButton.LeftButton, pos=QPoint(12, 12))
-    found_all(window, qtbot)
-    assert viewer.session.screen.solid.steps == () and viewer.session.screen.segments == ()
-    assert "no volume there" in window.statusBar().currentMessage()
+    reading.choose_tool(tool)
+    reading.do(edits.zoomed, "axial", 0.5)
+    qtbot.mouseClick(reading.panes["axial"], Qt.MouseButton.LeftButton, pos=QPoint(12, 12))
+    found_all(reading_window, qtbot)
+    assert reading.session.screen.solid.steps == () and reading.session.screen.segments == ()
+    assert "no volume there" in reading_window.statusBar().currentMessage()
 
 
-def test_a_click_into_what_cannot_be_drawn_says_why(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    viewer.do(edits.cut_out, Piece((9999.0, 0.0, 0.0), 0.0, 100.0, None, 0, CUT_AWAY))
-    viewer.choose_tool("crosshair")
-    qtbot.mouseClick(viewer.panes["solid"], Qt.MouseButton.LeftButton, pos=QPoint(150, 150))
-    assert "outside the volume" in window.statusBar().currentMessage()
+def test_a_click_into_what_cannot_be_drawn_says_why(reading: Viewer, reading_window: MainWindow, qtbot: QtBot) -> None:
+    reading.do(edits.cut_out, Piece((9999.0, 0.0, 0.0), 0.0, 100.0, None, 0, CUT_AWAY))
+    reading.choose_tool("crosshair")
+    qtbot.mouseClick(reading.panes["solid"], Qt.MouseButton.LeftButton, pos=QPoint(150, 150))
+    assert "outside the volume" in reading_window.statusBar().currentMessage()
