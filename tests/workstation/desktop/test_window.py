@@ -26,7 +26,7 @@ from workstation.desktop import dialogs
 from workstation.desktop.app import make_window, start
 from workstation.desktop.captures_panel import Tray
 from workstation.desktop.model import edits, measure_edits, segment_edits
-from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
+from workstation.desktop.model.screen import PANES, Measure, PaneName, Target, recipe_of
 from workstation.desktop.pane import Pane, wrapped
 from workstation.desktop.panels import CropBox
 from workstation.desktop.report_panel import TEMPLATES
@@ -225,6 +225,8 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
     assert edit.textCursor().selectedText() == "…" and window.tabs.currentWidget() is window.report
     edit.setPlainText("Fracture, displaced by 3 mm.")
     # The dialog shows all of it before it asks for the secret.
+    gone = Measure("lesion", (viewer.session.screen.cursor_mm,), View(), target=Target("brain", seen="gone"))
+    viewer.do(measure_edits.measured, gone)
     seen: list[str] = []
 
     def look() -> None:
@@ -244,6 +246,7 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
         "CRANIUM, SAMPLE", "SAMPLE-CRANIUM", "DEMO-0001", "Fracture, displaced by 3 mm.", "Planning of the repair.",
         "Will be charged when signed: 76377", viewer.session.screen.captures[1].recipe.name,
         "I supervised the work while it was done: yes",
+        "Target lesions: lesion 1 (brain): gone, counted as 0 mm, Sum of diameters of 1 target lesion: 0.0 mm",
     ):  # fmt: skip
         assert words in text, words
 
