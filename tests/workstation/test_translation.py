@@ -1,11 +1,14 @@
 """Sentences that are made in English are recognised and said in another language: none of a kind is left out."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from dicom_io.volumes import stacks
+from render.presets import named_preset, preset_names, windows
+from render.protocols import load_protocol, protocol_names
 from tests.workstation.charge.strategies import CASES, FIRST_CASES
 from tests.workstation.shown import returned, shown_errors, shown_reasons
 from workstation import translation
@@ -35,6 +38,13 @@ def test_why_a_series_makes_no_volume_is_said(language: str) -> None:
     found = returned(stacks._why_no_source)
     assert len(found) >= 10
     assert [text for text in found if unsaid(text, language)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_preset_window_and_protocol_is_called_something(language: str) -> None:
+    titles = [load_protocol(name).title for name in protocol_names()] + [named.title for named in windows()]
+    titles += [named_preset(name).title for name in preset_names()]
+    assert len(titles) > 40 and [title for title in titles if recognised(title, language) is None] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -70,6 +80,17 @@ def test_what_was_filled_in_stays_and_words_among_it_are_said() -> None:
     # Braces of what is filled in are no places, and what is too long is left alone.
     assert translated("Nobody has the ID {0.__class__}.", "de") == "Niemand hat die Kennung {0.__class__}."
     assert translated("Nobody has the ID " + "x" * 5000 + ".", "de").startswith("Nobody")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a. " * 1300, "No sac: " * 490, "Nothing was rendered. " * 180, ", " * 1900 + " mm between instances",
+     "The record is incomplete: " + ", ".join(["a: b"] * 39) + ".", "‹" * 4000],
+)  # fmt: skip
+def test_no_text_is_too_much(text: str) -> None:
+    began = time.thread_time()
+    translated(text, "de")
+    assert time.thread_time() - began < 5.0
 
 
 def test_what_is_not_known_stays_as_it_is() -> None:

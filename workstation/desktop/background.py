@@ -121,7 +121,7 @@ class Works(QObject):
 
     def _told(self, what: str, part: float) -> None:
         self._bar.show()
-        self._bar.setFormat(what)
+        self._bar.setFormat(tr(what))
         self._bar.setValue(round(100 * part))
 
 

@@ -67,7 +67,7 @@ class CaptureCommands:
         if viewer.session.sealed:
             return
         self._acts.captured(before)
-        words = tr("{title}: {count} pictures captured.", title=protocol.title, count=len(recipes))
+        words = tr("{title}: {count} pictures captured.", title=tr(protocol.title), count=len(recipes))
         self._say(" ".join([words, *left_out]), False)
 
     def save_preset(self) -> None:

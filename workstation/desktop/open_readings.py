@@ -119,7 +119,7 @@ def with_bridged_gaps(identity: SeriesIdentity) -> SeriesIdentity:
 def _add_window_keys(viewer: Viewer) -> None:
     for window in windows_for(viewer.session.volume.unit):
         if window.key:
-            action = QAction(window.title, viewer)
+            action = QAction(tr(window.title), viewer)
             action.setShortcut(QKeySequence(window.key))
             action.triggered.connect(lambda _=False, name=window.name: viewer.choose_window(name))
             viewer.addAction(action)

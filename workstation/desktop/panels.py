@@ -37,7 +37,7 @@ class LookPanel(QWidget):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(12)  # long names do not widen the panels
         for window in windows_for(unit):
-            self.windows.addItem(f"{window.title}{f'  ({window.key})' if window.key else ''}", window.name)
+            self.windows.addItem(f"{tr(window.title)}{f'  ({window.key})' if window.key else ''}", window.name)
         for style, title in zip(STYLES, STYLE_TITLES, strict=True):
             self.styles.addItem(tr(title), style)
         self.presets.activated.connect(lambda: viewer.choose_preset(self.presets.currentData()))
@@ -66,7 +66,7 @@ class LookPanel(QWidget):
             self._listed_with = solid.transfer.name
             self.presets.clear()
             for name in looks.presets_for(self._viewer.session.volume.unit, self._viewer.identity.modality):
-                self.presets.addItem(looks.preset(name).title or name, name)
+                self.presets.addItem(tr(looks.preset(name).title or name), name)
         self.presets.setCurrentIndex(self.presets.findData(solid.transfer.name))
         self.styles.setCurrentIndex(self.styles.findData(solid.style))
         self.table.setChecked(solid.body_above is not None)

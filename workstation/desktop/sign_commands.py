@@ -18,6 +18,7 @@ from workstation.desktop.open_readings import DeskReader
 from workstation.desktop.report_panel import said_of_obstacle
 from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.study_dock import StudyDock
+from workstation.desktop.target_commands import words_of
 
 _VERDICT_MS = 400  # wait after the last change
 
@@ -103,6 +104,9 @@ class SignCommands(QObject):
                 report.go_to(obstacle)
             return
         summary = summary_of(opened, self._desk.verdict(opened, person), viewer.said_of)
+        if any(measure.target is not None for measure in viewer.session.screen.measures):
+            words = ", ".join(words_of(viewer, viewer.session.screen))
+            summary = replace(summary, measures=(*summary.measures, ("target lesions", words)))
         dialog = Sign(self._desk.people, person, summary, tray.icons, self._window)
         shown = opened.session.content
         drawn = viewer.drawer.small.connect(dialog.show_small)

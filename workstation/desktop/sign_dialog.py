@@ -112,7 +112,7 @@ class Sign(QDialog):
             column.addWidget(_line(f"{tr(question)}: {said}"))
         if summary.measures:
             column.addWidget(_line(tr("Measures"), "section"))
-            measured = (f"{tr(kind.capitalize())}: {said}" for kind, said in summary.measures)
+            measured = (f"{tr(kind).capitalize()}: {said}" for kind, said in summary.measures)
             column.addWidget(_line("\n".join(measured)))
         keys = sum(capture.key for capture in summary.captures)
         title = tr("Pictures: {count}, for the report {keys}", count=len(summary.captures), keys=keys)

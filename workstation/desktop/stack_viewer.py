@@ -34,7 +34,8 @@ _BUTTONS = 3  # more volumes than this are a menu
 
 def said_of_offer(offer: VolumeOffer) -> str:
     """Returns what a volume is called where one is chosen."""
-    return tr("{title}, gaps bridged", title=offer.title) if offer.bridged else offer.title
+    title = tr(offer.title)
+    return tr("{title}, gaps bridged", title=title) if offer.bridged else title
 
 
 class StackViewer(QDialog):
@@ -131,7 +132,7 @@ class StackViewer(QDialog):
             title = tr("Bridge gaps") if alone else tr("Take {title}", title=said_of_offer(offer))
             button = QPushButton(plain_title(title))
             button.setToolTip(plain_tip(said_of_offer(offer)))
-            button.setAccessibleName(f"{title}: {offer.title}" if alone else title)
+            button.setAccessibleName(f"{title}: {tr(offer.title)}" if alone else title)
             button.setAutoDefault(False)
             button.clicked.connect(lambda _=False, offer=offer: self._take(offer))
             buttons.append(button)

@@ -369,7 +369,7 @@ class MainWindow(SeriesWindow):
         if reading is not self.reading:
             return
         for protocol in protocols or ():
-            self.menus.offer(self.menus.protocols, protocol.title, partial(self.capturing.run_protocol, protocol))
+            self.menus.offer(self.menus.protocols, tr(protocol.title), partial(self.capturing.run_protocol, protocol))
 
     def _put_away(self) -> None:
         """Takes what is on the screen away; it stays open."""

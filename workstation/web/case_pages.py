@@ -163,7 +163,7 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
 
 
 def _rendering_words(call: Call, made: dict[str, Any]) -> str:
-    words = [f"{made['technique']}, {made['region']}"]
+    words = [f"{call.tr(made['technique'])}, {call.tr(made['region'])}"]
     words += [] if made["archived"] else [call.tr("not archived")]
     words += [call.tr("prepared, unchanged")] if made.get("prepared") else []
     words += [] if made["performed_here"] else [call.tr("not made here")]

@@ -130,6 +130,7 @@ class Console:
         shared = {
             "call": call,
             "tr": call.tr,
+            "listed": lambda words: ", ".join(map(call.tr, words)),
             "person": call.person,
             "language": call.language,
             "languages": languages(),

@@ -69,7 +69,9 @@ def _panel(
         return f"/cases?{urlencode({'scope': 'all', 'month': month, filtered: value})}"
 
     def words(value: str) -> str:
-        return call.tr(call.console.state_words(value)) if key == "states" else value
+        if key == "states":
+            return call.tr(call.console.state_words(value))
+        return call.tr(value) if key in ("by_reason", "by_technique") else value
 
     drawn = [
         (

@@ -66,7 +66,7 @@ def sentences() -> list[str]:
     found += [*signed_panel.SAID, *(said for said in captures_panel.ORIGINS.values() if said)]
     found += [*browsing.AGES, *(title for title in browsing.KIND_TITLES.values() if title)]
     found += [*target_commands._COLUMNS, *target_commands.SEEN_TITLES.values()]
-    found += ["name", "ID", "birth date", "sex"]  # by which one patient is told from another
+    found += ["target lesions", "name", "ID", "birth date", "sex"]  # by which one patient is told from another
     found += ["ordering", "nobody", "charged", "held", "not billable", "correction"]
     found += ["physician", "resident", "technologist", "coder", "Middle button", "Right button"]
     return list(dict.fromkeys(found))

@@ -24,7 +24,7 @@ from workstation.desktop.app import make_window, start
 from workstation.desktop.captures_panel import Tray
 from workstation.desktop.labels import wrapped
 from workstation.desktop.model import edits, measure_edits, segment_edits
-from workstation.desktop.model.screen import Measure
+from workstation.desktop.model.screen import Measure, Target
 from workstation.desktop.panels import CropBox
 from workstation.desktop.report_panel import TEMPLATES
 from workstation.desktop.sign_dialog import Sign
@@ -117,6 +117,8 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
     assert edit.textCursor().selectedText() == "…" and window.tabs.currentWidget() is window.report
     edit.setPlainText("Fracture, displaced by 3 mm.")
     # The dialog shows all of it before it asks for the secret.
+    gone = Measure("lesion", (viewer.session.screen.cursor_mm,), View(), target=Target("brain", seen="gone"))
+    viewer.do(measure_edits.measured, gone)
     seen: list[str] = []
 
     def look() -> None:
@@ -136,6 +138,7 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
         "CRANIUM, SAMPLE", "SAMPLE-CRANIUM", "DEMO-0001", "Fracture, displaced by 3 mm.", "Planning of the repair.",
         "Will be charged when signed: 76377", viewer.session.screen.captures[1].recipe.name,
         "I supervised the work while it was done: yes",
+        "Target lesions: lesion 1 (brain): gone, counted as 0 mm, Sum of diameters of 1 target lesion: 0.0 mm",
     ):  # fmt: skip
         assert words in text, words
 

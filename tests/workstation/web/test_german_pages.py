@@ -15,14 +15,18 @@ _ENGLISH = re.compile(r"\b(the|is|of|not|and|has|to|by|are|be|this|that|with|on|
 # Reports, and what programs read.
 _DATA = re.compile(r"<(script|style|pre|textarea|code|mark)\b.*?</\1>", re.DOTALL)
 _SAID_BESIDE = re.compile(r'\b(?:title|aria-label|placeholder|data-confirm)="([^"]*)"')
+# A name for programs, such as the code of a reason.
+_CODE = re.compile(r"[A-Z0-9]+(_[A-Z0-9]+)+")
 _OF_A_KIND = 4
 
 
 def english(page: str) -> set[str]:
-    """The texts of a page that read as English."""
-    body = _SAID_BESIDE.sub(r">\1<", _DATA.sub(" ", page))
+    """The texts of a page that read as English, or as a code. A reason's code is what the mouse finds."""
+    body = _SAID_BESIDE.sub(
+        r">\1<", re.sub('(<span class="tag [a-z]*") title="[A-Z0-9_]*"', r"\1", _DATA.sub(" ", page))
+    )
     texts = {" ".join(unescape(text).split()) for text in re.split(r"<[^>]*>|>", body)}
-    return {text for text in texts if len(set(_ENGLISH.findall(text))) >= 2}
+    return {text for text in texts if len(set(_ENGLISH.findall(text))) >= 2 or _CODE.fullmatch(text)}
 
 
 def read_all(browser: Browser) -> dict[str, str]:

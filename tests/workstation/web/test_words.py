@@ -5,12 +5,16 @@ import re
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from workstation.administration.overview import LEASE_WORDS
+from workstation.charge.facts import Region, SupervisionAct, TechniqueName
+from workstation.charge.reasons import REASONS
 from workstation.coder.acts import ANSWERS
 from workstation.preparation.proposals import STEPS
+from workstation.records import plain_words
 from workstation.web import admin_pages, app, case_pages, coder_pages, physician_pages, words
 from workstation.web.words import languages, preferred, sentences, translator
 
@@ -33,6 +37,11 @@ def said() -> Iterator[tuple[str, str]]:
     yield from ((words, "overview.py") for words in LEASE_WORDS.values())
     yield from ((step, "proposals.py") for step in STEPS)
     yield from ((kind, "acts.py") for kind, _ in ANSWERS.values())
+    yield from ((each.code, "reasons.py") for each in REASONS)
+    yield from ((each.resolver, "reasons.py") for each in REASONS)
+    yield from ((each, "facts.py") for kind in (TechniqueName, Region, SupervisionAct) for each in get_args(kind))
+    yield from ((each, "plain_words.py") for each in plain_words._ACTS)
+    yield "CORRECTION_DUE", "work_list.py"
     yield from ((state, "cases.py") for state in ("held", "correction", "queued", "sent", "acknowledged", "operator"))
 
 
