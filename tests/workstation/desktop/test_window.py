@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.report_sr import BASIC_TEXT_SR
-from render import load_protocol
+from render import View, load_protocol
 from render.mask_steps import Values
 from tests.workstation.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOLOGIST
 from tests.workstation.desktop.gestures import drag, move
