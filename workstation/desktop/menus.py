@@ -9,7 +9,7 @@ from functools import partial
 
 from PySide6.QtCore import QObject, QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar
+from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QToolButton
 
 from render import View
 from workstation.desktop.icons import ICONS, icon
@@ -157,9 +157,14 @@ class Menus(QObject):
             self.tools.addAction(action)
 
     def fit(self, width: int) -> None:
-        """Leaves the words of the commands out where the window is too narrow for them."""
+        """Leaves the words of the commands out where the window is too narrow for them. All tools are as wide as the
+        widest."""
         if not self._bar_px:
             self._bar_px = self.bar.sizeHint().width()
+            tools = [self.tools.widgetForAction(action) for action in self.tools.actions()]
+            buttons = [tool for tool in tools if isinstance(tool, QToolButton)]
+            for button in buttons:
+                button.setMinimumWidth(max(each.sizeHint().width() for each in buttons))
         style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
         self.bar.setToolButtonStyle(style if self._bar_px <= width else Qt.ToolButtonStyle.ToolButtonIconOnly)
 
