@@ -23,6 +23,7 @@ from render.surface import surface, volume_mm3
 from tests.conformance.objects import Made
 from tests.conformance.test_validators import made, saved
 from tests.peers.servers import orthanc, program, run
+from tests.thorough import slowly
 
 NAMES = ["mr japanese", "ct careless", "us awkward"]
 
@@ -199,7 +200,7 @@ def _get(url: str) -> Any:
         return answer.read()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["us awkward", *slowly("mr japanese", "ct careless")])
 def test_orthanc_stores_and_serves_them(name: str, tmp_path: Path) -> None:
     objects = everything(made(name))
     kept = tmp_path / "kept"

@@ -26,6 +26,7 @@ def test_a_known_move_is_found_again(inverted: bool) -> None:
     assert target_error_mm(head(), MOVE, found.affine) < 0.3 * 3.5
 
 
+@pytest.mark.slow
 def test_an_affine_move_is_found_again() -> None:
     """A head that is wider by 6 % and sheared a little."""
     move = MOVE @ np.array([[1.06, 0.03, 0, 0], [0, 1, 0, 0], [0, 0, 0.97, 0], [0, 0, 0, 1]])
@@ -87,6 +88,7 @@ def test_an_empty_volume_is_declined(value: int, name: str) -> None:
     assert f"The {name} volume shows no body" in register(head(), empty).declined
 
 
+@pytest.mark.slow
 def test_the_same_volumes_give_the_same_result_in_another_process_with_other_threads() -> None:
     script = (
         "import SimpleITK, json; SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(5)\n"

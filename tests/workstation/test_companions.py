@@ -67,9 +67,9 @@ def ran(site: Site, slices: Path) -> tuple[Case, pipeline.CaseRun]:
     ("stored", "classes"),
     [
         ((), []),
-        (("segmentation",), [SEGMENTATION]),
-        (("surface",), [ENCAPSULATED_STL]),
-        (("presentation",), [GRAYSCALE_STATE, GRAYSCALE_STATE]),
+        pytest.param(("segmentation",), [SEGMENTATION], marks=pytest.mark.slow),
+        pytest.param(("surface",), [ENCAPSULATED_STL], marks=pytest.mark.slow),
+        pytest.param(("presentation",), [GRAYSCALE_STATE, GRAYSCALE_STATE], marks=pytest.mark.slow),
         (("view",), [VOLUME_RENDERING_STATE, PLANAR_MPR_STATE]),
         (("segmentation", "surface", "presentation"), [SEGMENTATION, ENCAPSULATED_STL, *[GRAYSCALE_STATE] * 2]),
     ],

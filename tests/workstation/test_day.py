@@ -419,9 +419,10 @@ def check(day: dict[str, Any]) -> None:
     ("corrections", "seed"), [("automatic", 20260302), pytest.param("coder", 7, marks=pytest.mark.slow)]
 )
 def test_a_small_day(tmp_path: Path, corrections: str, seed: int) -> None:
-    check(simulate(40 if THOROUGH else 20, 2, seed, tmp_path, corrections))
+    check(simulate(40 if THOROUGH else 20, 2 if THOROUGH else 1, seed, tmp_path, corrections))
 
 
+@pytest.mark.slow
 def test_a_small_day_of_two_hosts(tmp_path: Path) -> None:
     """One database, one store, two hosts: lost nothing, charged nothing twice."""
     with postgresql_server() as database:

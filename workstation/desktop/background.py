@@ -1,8 +1,10 @@
-"""Background work for the window: jobs on threads, with progress and a stop button, and questions asked repeatedly."""
+"""Work that the window does not wait for: jobs on threads, with progress and a stop button, questions asked repeatedly,
+and what only its own thread can do, a step at a time."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QProgressBar
@@ -10,6 +12,10 @@ from PySide6.QtWidgets import QProgressBar
 from render.progress import Progress
 from workstation.desktop.language import tr
 
+Result = TypeVar("Result")
+
+# Each time that progress is told the window paints it at once; a series has thousands of images.
+_TOLD_EVERY_S = 0.05
 # How long a window that is closed waits for its jobs.
 _PATIENCE_S = 5.0
 
@@ -72,10 +78,16 @@ class Works(QObject):
         carrier.failed.connect(badly)
         carrier.told.connect(self._told)
 
+        shown = ("", 0.0)  # what is done, and when that was last told
+
         def tell(doing: str, part: float) -> None:
+            nonlocal shown
             if stop.is_set():
                 raise Stopped
-            carrier.told.emit(doing, part)
+            now = time.monotonic()
+            if doing != shown[0] or now - shown[1] >= _TOLD_EVERY_S:
+                shown = (doing, now)
+                carrier.told.emit(doing, part)
 
         def run() -> None:
             try:
@@ -165,3 +177,46 @@ class Watch(QObject):
         if self._again:
             self._again = False
             self.now()
+
+
+class Steps(QObject):
+    """Does work of the window's own thread a step at a turn of the event loop, which takes mouse and keys between."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._steps: Generator[None, None, object] | None = None
+        self._done: Callable[[Any], None] | None = None
+        self._turn = QTimer(self)
+        self._turn.setInterval(0)
+        self._turn.timeout.connect(self._step)
+
+    @property
+    def busy(self) -> bool:
+        return self._steps is not None
+
+    def run(self, steps: Generator[None, None, Result], done: Callable[[Result], None]) -> None:
+        """Does the steps; `done` gets what they return. Work that is still going on is ended first, in one go."""
+        while self._steps is not None:
+            self._step()
+        self._steps, self._done = steps, done
+        self._turn.start()
+
+    def stop(self) -> None:
+        """Gives the work up; its steps close what they opened."""
+        self._turn.stop()
+        if self._steps is not None:
+            self._steps.close()
+        self._steps = self._done = None
+
+    def _step(self) -> None:
+        steps, done = self._steps, self._done
+        if steps is None or done is None:
+            return
+        try:
+            next(steps)
+        except StopIteration as ended:
+            self.stop()
+            done(ended.value)
+        except BaseException:
+            self.stop()
+            raise

@@ -3,7 +3,7 @@
 import math
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPixmapCache, QPolygonF
 
 _GRID = 24.0
 _SIZES = (20, 40)
@@ -65,6 +65,9 @@ def icon(name: str, colour: str, chosen: str) -> QIcon:
 
 
 def _painted(words: str, colour: QColor, size: int) -> QPixmap:
+    name, pixmap = f"{words} {colour.name()} {size}", QPixmap()
+    if QPixmapCache.find(name, pixmap):
+        return pixmap
     pixmap = QPixmap(size, size)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
@@ -97,4 +100,5 @@ def _painted(words: str, colour: QColor, size: int) -> QPixmap:
             arc = [QPointF(x + radius * math.cos(t), y - radius * math.sin(t)) for t in turn]
             painter.drawPolyline(QPolygonF(arc))
     painter.end()
+    QPixmapCache.insert(name, pixmap)
     return pixmap

@@ -1,12 +1,12 @@
 """The series of a patient that are open at once: each has panes, panels, undo and captures of its own; and who reads
 them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QTabBar, QToolButton, QWidget
+from PySide6.QtWidgets import QTabBar, QTabWidget, QToolButton
 
 from dicom_io.evidence import Person
 from render.protocols import Protocol
@@ -35,7 +35,7 @@ _CLOSE_PX, _BESIDE_TITLE_PX = 18, 74  # the button that closes a tab, and what i
 
 @dataclass(slots=True, eq=False)
 class OpenReading:
-    """A series that is open. panels : with their titles, in order. before : the last screen whose acts were
+    """A series that is open. tabs : its panels. before : the last screen whose acts were
     journalled. protocols : that suit it, None until that is known. seen_by : the IDs of the people who had it on the
     screen."""
 
@@ -43,7 +43,7 @@ class OpenReading:
     viewer: Viewer
     report: ReportPanel
     tray: Tray
-    panels: tuple[tuple[QWidget, str], ...]
+    tabs: QTabWidget
     before: Screen
     protocols: list[Protocol] | None = None
     seen_by: set[str] = field(default_factory=set)
@@ -72,24 +72,43 @@ class OpenReading:
 
 
 def make_reading(
-    found: Opened, keys: Keys, looks: Looks, texts: CornerTexts, region: str, bring: Callable[[VolumeKey], Volume]
-) -> OpenReading:
-    """Makes panes and panels for a study. texts : what stands in the corners. region : that the report begins with.
-    bring : builds the second volume of fused captures."""
+    found: Opened,
+    keys: Keys,
+    looks: Looks,
+    texts: CornerTexts,
+    region: str,
+    bring: Callable[[VolumeKey], Volume],
+    tabs: QTabWidget,
+) -> Generator[None, None, OpenReading]:
+    """Makes panes and panels for a study, one between two yields: all of them take too long for one turn of the event
+    loop. texts : what stands in the corners. region : that the report begins with. bring : builds the second volume of
+    fused captures. tabs : where the panels go."""
     if found.session.bridged:
         found = replace(found, identity=with_bridged_gaps(found.identity))
     viewer = Viewer(found.session, keys.buttons, looks, found.identity, texts)
-    viewer.drawer.bring = bring
-    _add_window_keys(viewer)
-    report, tray = ReportPanel(viewer, region), Tray(viewer, found.priors)
-    panels = (
-        (scrolled(LookPanel(viewer)), tr("Look")),
-        (tray, tr("Captures")),
-        (scrolled(Measures(viewer)), tr("Measures")),
-        (scrolled(SegmentsPanel(viewer)), tr("Segments")),
-        (report, tr("Report")),
-    )
-    return OpenReading(found, viewer, report, tray, panels, found.session.screen)
+    try:
+        viewer.drawer.bring = bring
+        _add_window_keys(viewer)
+        yield
+        tabs.addTab(scrolled(LookPanel(viewer)), tr("Look"))
+        yield
+        tray = Tray(viewer, found.priors)
+        tabs.addTab(tray, tr("Captures"))
+        yield
+        tabs.addTab(scrolled(Measures(viewer)), tr("Measures"))
+        yield
+        segments = scrolled(SegmentsPanel(viewer))
+        yield
+        tabs.addTab(segments, tr("Segments"))
+        yield
+        report = ReportPanel(viewer, region)
+        yield
+        tabs.addTab(report, tr("Report"))
+        yield
+    except GeneratorExit:
+        viewer.close_session()
+        raise
+    return OpenReading(found, viewer, report, tray, tabs, found.session.screen)
 
 
 def with_bridged_gaps(identity: SeriesIdentity) -> SeriesIdentity:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtWidgets import QTabWidget, QWidget
+from PySide6.QtWidgets import QWidget
 
 from workstation.case import CaseError
 from workstation.desktop.background import Works
@@ -17,12 +17,13 @@ from workstation.desktop.model.summary import summary_of
 from workstation.desktop.open_readings import DeskReader
 from workstation.desktop.report_panel import said_of_obstacle
 from workstation.desktop.sign_dialog import Sign
+from workstation.desktop.study_dock import StudyDock
 
 _VERDICT_MS = 400  # wait after the last change
 
 
 class SignCommands(QObject):
-    """Signs what is on the screen. charge : the panel with the decision. tabs : the panels. soon : runs out when the
+    """Signs what is on the screen. charge : the panel with the decision. dock : the panels. soon : runs out when the
     decision is to be shown anew. say : shows a sentence, in red where it is a bad one.
 
     refused : signing was asked for where the study is signed already. signed : a study is signed, or its pictures are
@@ -40,12 +41,12 @@ class SignCommands(QObject):
         desk: ReadingDesk,
         reader: DeskReader,
         works: Works,
-        tabs: QTabWidget,
+        dock: StudyDock,
         say: Callable[[str, bool], None],
         window: QWidget,
     ) -> None:
         super().__init__(window)
-        self._desk, self._reader, self._works, self._tabs = desk, reader, works, tabs
+        self._desk, self._reader, self._works, self._dock = desk, reader, works, dock
         self._say, self._window = say, window
         self.charge = ChargePanel()
         self.charge.fill.connect(self._go_to_field)
@@ -73,7 +74,7 @@ class SignCommands(QObject):
         if report is None:
             return
         if name == "captures":
-            self._tabs.setCurrentIndex(1)
+            self._dock.tabs.setCurrentIndex(1)
             return
         others: dict[str, QWidget] = {
             "region": report.region,
@@ -81,7 +82,7 @@ class SignCommands(QObject):
             "concurrent": report.concurrent,
         }
         field = report.fields.get(name) or others.get(name, report)
-        self._tabs.setCurrentWidget(report)
+        self._dock.tabs.setCurrentWidget(report)
         report.ensureWidgetVisible(field)
         field.setFocus()
 
@@ -98,7 +99,7 @@ class SignCommands(QObject):
         if obstacle is not None or person is None:
             if obstacle is not None:
                 self._say(said_of_obstacle(obstacle), True)
-                self._tabs.setCurrentWidget(report)
+                self._dock.tabs.setCurrentWidget(report)
                 report.go_to(obstacle)
             return
         summary = summary_of(opened, self._desk.verdict(opened, person), viewer.said_of)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import QSettings
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QTabWidget
+from PySide6.QtWidgets import QFileDialog, QMainWindow
 
 from dicom_io.evidence import Person
 from render import Recipe
@@ -20,6 +20,7 @@ from workstation.desktop.model.studies import Opened
 from workstation.desktop.open_readings import DeskReader, OpenReading
 from workstation.desktop.report_panel import ReportPanel
 from workstation.desktop.signed_panel import SignedBar, Versions
+from workstation.desktop.study_dock import StudyDock
 from workstation.desktop.viewer import Viewer
 from workstation.store.journal import EventKind
 
@@ -34,7 +35,7 @@ class StudyWindow(QMainWindow):
     desk: ReadingDesk
     settings: QSettings
     works: Works
-    tabs: QTabWidget
+    dock: StudyDock
     signed_bar: SignedBar
     reader: DeskReader
 
@@ -116,7 +117,7 @@ class StudyWindow(QMainWindow):
             session.write(impression=f"{session.draft.impression.rstrip()}\n\n{tr('Addendum:')} …")
         self.show_signed()
         self.report.show_draft(session.draft)
-        self.tabs.setCurrentWidget(self.report)
+        self.dock.tabs.setCurrentWidget(self.report)
         place = unfinished_field(session.draft)
         if place is not None:
             self.report.go_to(place)

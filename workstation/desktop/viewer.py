@@ -141,6 +141,7 @@ class Viewer(QWidget):
         self._left = True
         self._cine.stop()
         self.dock_pane()
+        self.session.settle()
         self.drawer.stop()
 
     # ------------------------------------------------------------------------------------------------ showing

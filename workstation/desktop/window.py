@@ -5,13 +5,13 @@ from functools import partial
 
 from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QResizeEvent
-from PySide6.QtWidgets import QProgressBar, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QProgressBar, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from render import Picture, Protocol, Recipe
 from workstation.desktop import dialogs
 from workstation.desktop.acts_journal import ActsJournal
 from workstation.desktop.arrival_bar import ArrivalBar
-from workstation.desktop.background import Works
+from workstation.desktop.background import Steps, Works
 from workstation.desktop.capture_commands import CaptureCommands
 from workstation.desktop.help_commands import HelpCommands
 from workstation.desktop.language import tr
@@ -48,8 +48,8 @@ _LAYOUT_VERSION = 3  # of the docks; saved positions of another version are igno
 class MainWindow(SeriesWindow):
     """The main window. desk : the model. reader : who is signed in, and what is open.
 
-    Its parts, each with the commands for what it does: `opening`, `capturing`, `signing`, `screen_lock`; and `acts`,
-    which journals. The window places what they have to show.
+    Its parts, each with the commands for what it does: `opening`, `making`, `capturing`, `signing`, `screen_lock`;
+    and `acts`, which journals. The window places what they have to show.
     """
 
     ready = Signal()  # a study shows its first screen
@@ -67,8 +67,8 @@ class MainWindow(SeriesWindow):
         self.worklist = StudyList(desk.studies.rows, desk.studies.waiting, lambda: desk.site.clock().date())
         self.preview, self.pages = Pane("axial"), QStackedWidget()
         self.arrival, self.open_tabs, self.bar = ArrivalBar(desk.studies.news), SeriesTabs(), QProgressBar()
-        self.works, self.dock = Works(self.bar), StudyDock(self)
-        self.tabs, self.signed_bar = self.dock.tabs, self.dock.signed_bar
+        self.works, self.making, self.dock = Works(self.bar), Steps(self), StudyDock(self)
+        self.signed_bar = self.dock.signed_bar
         self._make_parts()
         self._make_middle()
         self.menus = Menus(self, self.keys, self.with_viewer, self._commands())
@@ -93,13 +93,13 @@ class MainWindow(SeriesWindow):
         self.opening.opened.connect(self._show_study)
         self.opening.in_2d.connect(self._show_images)
         self.opening.several.connect(self._ask_which)
-        self.opening.ended.connect(self._leave_preview)
+        self.opening.ended.connect(self._leave_preview, Qt.ConnectionType.QueuedConnection)
         self.taking_in = TakingIn(desk, reader, works, say, self)
         self.taking_in.came.connect(self.worklist.refresh)
         self.capturing = CaptureCommands(reader, self.acts, self.looks, works, say, self)
         self.sheets = SheetCommands(reader, works, say, self)
         self.priors = PriorCommands(desk.studies, reader, works, say, self)
-        self.signing = SignCommands(desk, reader, works, self.tabs, say, self)
+        self.signing = SignCommands(desk, reader, works, self.dock, say, self)
         self.signing.refused.connect(self.refused)
         self.signing.signed.connect(self.show_signed)
         self.signing.wrong_secret.connect(self.screen_lock.lock)
@@ -210,6 +210,11 @@ class MainWindow(SeriesWindow):
             self.dock.setVisible(folded)
             self.browser.setVisible(folded and self._wants_browser())
 
+    @property
+    def tabs(self) -> QTabWidget:
+        """The panels on view."""
+        return self.dock.tabs
+
     # ------------------------------------------------------------------------------------------------ opening
 
     def open_series(
@@ -233,6 +238,7 @@ class MainWindow(SeriesWindow):
         if self.works.busy:
             self.say(tr("Something is still being done; reload when it has ended."), bad=True)
             return
+        self.opened.session.settle()  # it is read from its file
         self.open_series(self.opened.series.uid, before=self.opened, bridged=self.opened.session.bridged)
 
     def _show_preview(self, picture: Picture) -> None:
@@ -241,12 +247,20 @@ class MainWindow(SeriesWindow):
         self.pages.setCurrentWidget(self.preview)
 
     def _leave_preview(self) -> None:
-        if self.pages.currentWidget() is self.preview:
+        if not self.making.busy and self.pages.currentWidget() is self.preview:
             self.pages.setCurrentWidget(self.viewer or self.worklist)
 
     def _show_study(self, found: Opened) -> None:
-        """Shows a study that was opened just now, beside what is open of the same patient."""
-        reading = self._made(found)
+        """Makes panes and panels for a study that was opened just now, and shows them."""
+        region, bring = self.desk.region_unless_chosen(found), self.desk.studies.volume
+        tabs = self.dock.new_tabs()
+        steps = make_reading(found, self.keys, self.looks, self.texts, region, bring, tabs)
+        self.making.run(steps, self._show_made)
+
+    def _show_made(self, reading: OpenReading) -> None:
+        """Shows a study whose panes were made just now, beside what is open of the same patient."""
+        found = reading.opened
+        self._listen_to(reading)
         for other in self.reader.readings.add(reading):
             self._drop(other)
         self.show_reading(reading)
@@ -260,11 +274,9 @@ class MainWindow(SeriesWindow):
             self._bring(found.session.screen.compared)
         self.ready.emit()
 
-    def _made(self, found: Opened) -> OpenReading:
-        """Makes panes and panels for a study, and listens to them."""
-        region, bring = self.desk.region_unless_chosen(found), self.desk.studies.volume
-        reading = make_reading(found, self.keys, self.looks, self.texts, region, bring)
-        viewer, report = reading.viewer, reading.report
+    def _listen_to(self, reading: OpenReading) -> None:
+        """Listens to the panes and panels of a study."""
+        found, viewer, report = reading.opened, reading.viewer, reading.report
         self.pages.addWidget(viewer)
         found.session.refused = self.refused
         report.signed.connect(self.signing.sign_and_deliver)
@@ -288,7 +300,6 @@ class MainWindow(SeriesWindow):
             self._suiting.emit(reading, protocols_for(volume, modality))
 
         viewer.first_drawn.connect(lambda: viewer.drawer.ask_errand(suiting, tell=False))
-        return reading
 
     def show_reading(self, reading: OpenReading) -> None:
         """Shows one of the open series."""
@@ -298,8 +309,7 @@ class MainWindow(SeriesWindow):
         self.reader.reading, found = reading, reading.opened
         self.reader.readings.used(reading)
         self.reader.signed = found.session.sealed
-        panels = (*reading.panels, (self.signing.charge, tr("Charge")))
-        self.dock.fill(panels, found.identity.person or found.title)
+        self.dock.fill(reading.tabs, self.signing.charge, tr("Charge"), found.identity.person or found.title)
         self.pages.setCurrentWidget(reading.viewer)
         self._show_title()
         self.dock.setVisible(not self.dock.folded)
@@ -374,8 +384,7 @@ class MainWindow(SeriesWindow):
         self.reader.readings.remove(reading)
         reading.viewer.close_session()
         self.pages.removeWidget(reading.viewer)
-        for widget, _ in reading.panels:
-            widget.deleteLater()
+        self.dock.drop(reading.tabs, self.signing.charge)
         reading.viewer.deleteLater()
 
     def close_study(self) -> None:
@@ -489,6 +498,7 @@ class MainWindow(SeriesWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         self.settings.setValue("geometry", self.saveGeometry())
         self.settings.setValue("docks", self.saveState(_LAYOUT_VERSION))
+        self.making.stop()
         self.close_study()
         self.worklist.stop()
         self.arrival.stop()

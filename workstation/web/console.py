@@ -30,6 +30,27 @@ if TYPE_CHECKING:
 STATIC = Path(str(files(__package__) / "static"))
 
 
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("workstation.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "name": spoken_name,
+        "moment": moment,
+        "money": money,
+        "state_words": state_words,
+        "words": words_of,
+        "epoch": epoch,
+    }
+    environment.globals["static"] = static_address
+    return environment
+
+
 @dataclass
 class Console:
     """Made once in a process. trail : where accesses are noted."""
@@ -42,7 +63,7 @@ class Console:
     trail: Trail
     # What the bar at the top offers; `app.py` says.
     bar: tuple[NavEntry, ...] = ()
-    templates: jinja2.Environment = field(default_factory=lambda: _templates())
+    templates: jinja2.Environment = field(default_factory=_templates)
     # Trying phrases and verifying records take a core each for a while: one at a time, so that pages are answered.
     heavy: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(1))
     # At most so many secrets are checked at once: argon2 takes 64 MB for each.
@@ -135,26 +156,6 @@ def csrf_of(token: str) -> str:
     """The token of the forms of a session. Pages of elsewhere know neither it nor the cookie that it follows from.
     Source: OWASP, Cross-Site Request Forgery Prevention."""
     return hashlib.sha256(f"form {token}".encode()).hexdigest()
-
-
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("workstation.web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "name": spoken_name,
-        "moment": moment,
-        "money": money,
-        "state_words": state_words,
-        "words": words_of,
-        "epoch": epoch,
-    }
-    environment.globals["static"] = static_address
-    return environment
 
 
 def spoken_name(pn: str) -> str:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.render import scenes
 from tests.thorough import THOROUGH
 
@@ -53,6 +55,7 @@ def test_another_process_draws_the_same_with_more_threads_and_nothing_left_to_co
     assert printed([sys.executable, "-c", script], PYTHONHASHSEED="7") == read(GOLDEN.read_text())
 
 
+@pytest.mark.slow
 def test_the_plainest_processor_draws_the_same() -> None:
     """Compiled for bare x86-64 (SSE2: no AVX, no fused multiply-add), and numpy and OpenBLAS held to their oldest."""
     golden = read(GOLDEN.read_text())

@@ -381,7 +381,7 @@ def test_any_order_ends_the_same(name: str, tmp_path: Path) -> None:
     messages = STORIES[name](Ris(STUDY))
     ends = set()
     orders = list(permutations([*messages, None]))
-    for number, order in enumerate(random.Random(1).sample(orders, min(len(orders), examples(15)))):
+    for number, order in enumerate(random.Random(1).sample(orders, min(len(orders), examples(9)))):
         with desk(tmp_path / str(number), corrections="automatic") as here:
             for each in order:
                 if each is None:

@@ -76,7 +76,7 @@ def test_the_tests_pass_on_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # The rules alone take a minute: of them one in twelve is tried each time, and all under `make check-all`.
 @pytest.mark.parametrize(
-    ("module", "every"), [(module, one_in({"rules": 12, "work": 3}.get(module, 1))) for module in CHANGED]
+    ("module", "every"), [(module, one_in({"rules": 24, "work": 6}.get(module, 1))) for module in CHANGED]
 )
 def test_every_change_of_the_rules_makes_a_test_fail(module: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     checks = checks_of_the_cases()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.thorough import slowly
 from workstation.site import open_site
 
 # Runs a program with its arguments, once for each line of them, and says each time which of these are loaded by then.
@@ -67,7 +68,7 @@ print(",".join(n for n in ("numba", "llvmlite", "vtk", "vtkmodules") if n in sys
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="serve does not run there")
-@pytest.mark.parametrize("role", ["receive", "decide", "deliver"])
+@pytest.mark.parametrize("role", ["decide", *slowly("receive", "deliver")])
 def test_no_process_of_serve_does(role: str, tmp_path: Path) -> None:
     open_site(tmp_path).papers.engine.dispose()
     done = subprocess.run(

@@ -71,6 +71,7 @@ def test_open_turn_capture_and_survive_a_kill(display: str, tmp_path: Path) -> N
     site.papers.engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_study_from_the_list_to_the_charge(display: str, tmp_path: Path) -> None:
     """Open, rotate, window, slab, crop, measure, capture, report, sign, charge released: all by mouse and key."""
     root = tmp_path / "root"

@@ -310,29 +310,56 @@ def test_thousands_of_measures_are_named_at_once() -> None:
 
 
 def test_a_killed_process_loses_at_most_the_last_action(tmp_path: Path) -> None:
-    """Another process rotates, says how far it came after each step is on the disk, and is killed amid its work."""
+    """Another process measures, says how far it came after each length is on the disk, and is killed amid its work."""
     file = tmp_path / "s.json"
     script = (
         "import sys; from pathlib import Path\n"
-        "from tests.workstation.desktop.test_session import session\n"
-        "from workstation.desktop.model import edits\n"
+        "from tests.workstation.desktop.test_session import LINE, session\n"
+        "from workstation.desktop.model import measure_edits\n"
         "s = session(Path(sys.argv[1]))\n"
         "while True:\n"
-        "    s.change(edits.rotated, 1.0, 0.0)\n"
-        "    print(s.screen.solid.view.azimuth_deg, flush=True)\n"
+        "    s.change(measure_edits.measured, LINE)\n"
+        "    print(len(s.screen.measures), flush=True)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
         assert process.stdout is not None
         for _ in range(30):
-            said = float(process.stdout.readline())
+            said = int(process.stdout.readline())
         process.kill()
-        rest = [float(line) for line in process.stdout.read().split("\n")[:-1]]
+        rest = [int(line) for line in process.stdout.read().split("\n")[:-1]]
     back = recovered(file, VOLUME)
     assert back is not None
-    lost = (min([said, *rest]) - back.screen.solid.view.azimuth_deg) % 360.0
-    assert lost in (0.0, 1.0)
+    assert 0 <= len(back.screen.measures) - max([said, *rest]) <= 1
+
+
+def test_where_the_planes_stand_is_written_soon_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "s.json"
+    s = session(file)
+    s.change(edits.rotated, 33.3, 4.0)
+    assert not file.exists()
+    s.settle()
+    back = recovered(file, VOLUME)
+    assert back is not None and back.screen == s.screen
+    s.change(edits.rotated, 5.0, 4.0)
+    timer = s._soon
+    assert timer is not None
+    timer.join(60)
+    back = recovered(file, VOLUME)
+    assert back is not None and back.screen == s.screen
+
+
+def test_what_was_to_be_written_soon_is_not_after_it_was_given_up(tmp_path: Path) -> None:
+    file = tmp_path / "s.json"
+    s = session(file)
+    s.change(edits.rotated, 33.3, 4.0)
+    timer = s._soon
+    assert timer is not None
+    s.forget()
+    timer.join(60)
+    s.settle()
+    assert not file.exists()
 
 
 # ---------------------------------------------------------------------------------------------------- measures

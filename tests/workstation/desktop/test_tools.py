@@ -73,143 +73,143 @@ def test_scissors_take_away_what_was_circled_and_undo_brings_it_back(
     assert viewer.session.screen.captures[0].recipe == recipe
 
 
-def test_a_click_takes_a_piece_away_and_shift_keeps_it_alone(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    pane = viewer.panes["solid"]
+def test_a_click_takes_a_piece_away_and_shift_keeps_it_alone(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    pane = reading.panes["solid"]
     x, y = pane.width() // 2, pane.height() // 2
-    viewer.choose_tool("piece")
-    click(qtbot, viewer, "solid", x, y)
-    (gone,) = viewer.session.screen.solid.steps
+    reading.choose_tool("piece")
+    click(qtbot, reading, "solid", x, y)
+    (gone,) = reading.session.screen.solid.steps
     assert isinstance(gone, Piece) and not gone.outside
-    settled(viewer)
-    assert not seen_at(viewer, x, y)
-    viewer.undo()
-    settled(viewer)
-    click(qtbot, viewer, "solid", x, y, SHIFT)
-    (kept,) = viewer.session.screen.solid.steps
+    settled(reading)
+    assert not seen_at(reading, x, y)
+    reading.undo()
+    settled(reading)
+    click(qtbot, reading, "solid", x, y, SHIFT)
+    (kept,) = reading.session.screen.solid.steps
     assert isinstance(kept, Piece) and kept.outside
-    settled(viewer)
-    assert seen_at(viewer, x, y)
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_Home, SHIFT)
-    assert viewer.session.screen.solid.steps == ()
+    settled(reading)
+    assert seen_at(reading, x, y)
+    qtbot.keyClick(reading.window(), Qt.Key.Key_Home, SHIFT)
+    assert reading.session.screen.solid.steps == ()
 
 
-def test_bone_away_and_back(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    pane = viewer.panes["solid"]
+def test_bone_away_and_back(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    pane = reading.panes["solid"]
     x, y = pane.width() // 2, pane.height() // 2
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_J)
-    qtbot.waitUntil(lambda: bool(viewer.session.screen.solid.steps), timeout=60_000)
-    assert list(viewer.session.screen.solid.steps) == [Automatic("bone")]
-    settled(viewer)
-    assert not seen_at(viewer, x, y)
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_J)
-    assert list(viewer.session.screen.solid.steps) == []
+    qtbot.keyClick(reading.window(), Qt.Key.Key_J)
+    qtbot.waitUntil(lambda: bool(reading.session.screen.solid.steps), timeout=60_000)
+    assert list(reading.session.screen.solid.steps) == [Automatic("bone")]
+    settled(reading)
+    assert not seen_at(reading, x, y)
+    qtbot.keyClick(reading.window(), Qt.Key.Key_J)
+    assert list(reading.session.screen.solid.steps) == []
 
 
-def test_a_click_in_3d_brings_the_crosshair_to_the_surface(viewer: Viewer, qtbot: QtBot) -> None:
-    viewer.choose_tool("crosshair")
-    pane = viewer.panes["solid"]
-    click(qtbot, viewer, "solid", pane.width() // 2, pane.height() // 2)
-    place = viewer.session.screen.cursor_mm
-    k, j, i = viewer.index_of(place)
-    around = viewer.session.volume.voxels[k - 2 : k + 3, j - 2 : j + 3, i - 2 : i + 3]
+def test_a_click_in_3d_brings_the_crosshair_to_the_surface(reading: Viewer, qtbot: QtBot) -> None:
+    reading.choose_tool("crosshair")
+    pane = reading.panes["solid"]
+    click(qtbot, reading, "solid", pane.width() // 2, pane.height() // 2)
+    place = reading.session.screen.cursor_mm
+    k, j, i = reading.index_of(place)
+    around = reading.session.volume.voxels[k - 2 : k + 3, j - 2 : j + 3, i - 2 : i + 3]
     assert around.max() > 190  # bone begins to show there
     on_widget = pane.on_widget(place)
     assert (on_widget.x(), on_widget.y()) == pytest.approx((pane.width() // 2, pane.height() // 2), abs=2.0)
 
 
-def test_a_clicked_path_is_laid_flat_and_turned(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    viewer.choose_tool("path")
-    pane = viewer.panes["sagittal"]
+def test_a_clicked_path_is_laid_flat_and_turned(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    reading.choose_tool("path")
+    pane = reading.panes["sagittal"]
     for part in (0.3, 0.45, 0.6):
-        click(qtbot, viewer, "sagittal", round(pane.width() * 0.5), round(pane.height() * part))
-    path = viewer.session.screen.curve.path_mm
+        click(qtbot, reading, "sagittal", round(pane.width() * 0.5), round(pane.height() * part))
+    path = reading.session.screen.curve.path_mm
     assert len(path) == 3
     at = QPoint(round(pane.width() * 0.55), round(pane.height() * 0.7))
     qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=at)
     qtbot.mouseDClick(pane, Qt.MouseButton.LeftButton, pos=at)
-    assert viewer.session.screen.layout == "curved" and len(viewer.session.screen.curve.path_mm) == 4
-    settled(viewer)
-    curved = viewer.panes["curved"]
+    assert reading.session.screen.layout == "curved" and len(reading.session.screen.curve.path_mm) == 4
+    settled(reading)
+    curved = reading.panes["curved"]
     assert curved.isVisible() and curved._image is not None
     assert curved.mm_per_point() * curved.height() == pytest.approx(
-        length_mm(viewer.session.screen.curve.path_mm), rel=0.01
+        length_mm(reading.session.screen.curve.path_mm), rel=0.01
     )
     wheel(curved, 2)
-    assert viewer.session.screen.curve.angle_deg == 10.0
-    viewer.under = "curved"
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_F)
-    assert viewer.session.screen.curve.form == "stretched"
-    settled(viewer)
-    viewer.capture()
-    recipe = viewer.session.screen.captures[-1].recipe
-    assert isinstance(recipe, CurvedReformat) and recipe.path_mm == viewer.session.screen.curve.path_mm
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_Delete)
-    assert len(viewer.session.screen.curve.path_mm) == 3
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_N, SHIFT)
-    assert viewer.session.screen.curve.path_mm == ()
+    assert reading.session.screen.curve.angle_deg == 10.0
+    reading.under = "curved"
+    qtbot.keyClick(reading.window(), Qt.Key.Key_F)
+    assert reading.session.screen.curve.form == "stretched"
+    settled(reading)
+    reading.capture()
+    recipe = reading.session.screen.captures[-1].recipe
+    assert isinstance(recipe, CurvedReformat) and recipe.path_mm == reading.session.screen.curve.path_mm
+    qtbot.keyClick(reading.window(), Qt.Key.Key_Delete)
+    assert len(reading.session.screen.curve.path_mm) == 3
+    qtbot.keyClick(reading.window(), Qt.Key.Key_N, SHIFT)
+    assert reading.session.screen.curve.path_mm == ()
 
 
-def test_an_edge_of_the_crop_box_is_dragged_in_a_plane(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    viewer.choose_tool("crop")
-    pane = viewer.panes["axial"]
-    left = pane.on_widget((viewer.whole_box.upper_mm[0], *viewer.session.screen.cursor_mm[1:]))
+def test_an_edge_of_the_crop_box_is_dragged_in_a_plane(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    reading.choose_tool("crop")
+    pane = reading.panes["axial"]
+    left = pane.on_widget((reading.whole_box.upper_mm[0], *reading.session.screen.cursor_mm[1:]))
     start = (round(left.x()) - 2, pane.height() // 2)
     drag(qtbot, pane, start, (start[0] - 60, start[1]))
-    crop = viewer.session.screen.solid.crop
+    crop = reading.session.screen.solid.crop
     assert crop is not None
-    moved = viewer.whole_box.upper_mm[0] - crop.upper_mm[0]
+    moved = reading.whole_box.upper_mm[0] - crop.upper_mm[0]
     assert moved == pytest.approx(62 * pane.mm_per_point(), abs=3 * pane.mm_per_point())
-    assert crop.lower_mm == viewer.whole_box.lower_mm and crop.upper_mm[1:] == viewer.whole_box.upper_mm[1:]
-    viewer.undo()
-    assert viewer.session.screen.solid.crop is None
+    assert crop.lower_mm == reading.whole_box.lower_mm and crop.upper_mm[1:] == reading.whole_box.upper_mm[1:]
+    reading.undo()
+    assert reading.session.screen.solid.crop is None
     drag(qtbot, pane, (pane.width() // 2, pane.height() // 2), (pane.width() // 2 + 40, pane.height() // 2))
-    assert viewer.session.screen.solid.crop is None  # no edge was near
-    settled(viewer)
+    assert reading.session.screen.solid.crop is None  # no edge was near
+    settled(reading)
 
 
-def test_a_volume_is_filled_measured_and_tinted(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    viewer.choose_tool("volume")
-    pane = viewer.panes["axial"]
-    click(qtbot, viewer, "axial", pane.width() // 2, pane.height() // 2)
-    (measure,) = viewer.session.screen.measures
-    qtbot.waitUntil(lambda: "ml" in viewer.said_of(measure), timeout=60_000)
+def test_a_volume_is_filled_measured_and_tinted(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    reading.choose_tool("volume")
+    pane = reading.panes["axial"]
+    click(qtbot, reading, "axial", pane.width() // 2, pane.height() // 2)
+    (measure,) = reading.session.screen.measures
+    qtbot.waitUntil(lambda: "ml" in reading.said_of(measure), timeout=60_000)
     step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=60.0)
-    expected = volume_ml(viewer.session.volume, region(viewer.session.volume, step))
-    assert viewer.said_of(measure).startswith(f"{expected:.2f} ml")
+    expected = volume_ml(reading.session.volume, region(reading.session.volume, step))
+    assert reading.said_of(measure).startswith(f"{expected:.2f} ml")
     qtbot.waitUntil(lambda: pane._over is not None, timeout=60_000)
     assert pane._over is not None
     row, column = pane.pixel(QPointF(pane.width() / 2, pane.height() / 2))
     assert pane._over.pixelColor(round(column), round(row)).alpha() > 0
-    viewer.do(edits.zoomed, "axial", 0.5)
-    settled(viewer)
-    click(qtbot, viewer, "axial", 2, 2)  # outside the volume
-    assert len(viewer.session.screen.measures) == 1
+    reading.do(edits.zoomed, "axial", 0.5)
+    settled(reading)
+    click(qtbot, reading, "axial", 2, 2)  # outside the volume
+    assert len(reading.session.screen.measures) == 1
 
 
-def test_every_layout_shows_its_panes(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+def test_every_layout_shows_its_panes(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
     for _ in range(8):
-        qtbot.keyClick(viewer.window(), Qt.Key.Key_L)
-        visible = {name for name, pane in viewer.panes.items() if pane.isVisible()}
-        assert visible == set(viewer.visible_panes())
-        settled(viewer)
-    assert viewer.session.screen.layout == "four"  # those for comparing need something to compare with
+        qtbot.keyClick(reading.window(), Qt.Key.Key_L)
+        visible = {name for name, pane in reading.panes.items() if pane.isVisible()}
+        assert visible == set(reading.visible_panes())
+        settled(reading)
+    assert reading.session.screen.layout == "four"  # those for comparing need something to compare with
 
 
-def test_a_pane_in_a_window_of_its_own_comes_back(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    viewer.under = "solid"
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_F11)
-    apart = viewer.panes["solid"].window()
-    assert apart is not viewer.window() and apart.isVisible()
-    viewer.do(edits.laid_out, "planes")
-    settled(viewer)
-    assert viewer.panes["solid"].isVisible() and viewer.panes["axial"].isVisible()
-    viewer.do(edits.rotated, 30.0, 0.0)
-    settled(viewer)
-    viewer.do(edits.laid_out, "four")
+def test_a_pane_in_a_window_of_its_own_comes_back(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    reading.under = "solid"
+    qtbot.keyClick(reading.window(), Qt.Key.Key_F11)
+    apart = reading.panes["solid"].window()
+    assert apart is not reading.window() and apart.isVisible()
+    reading.do(edits.laid_out, "planes")
+    settled(reading)
+    assert reading.panes["solid"].isVisible() and reading.panes["axial"].isVisible()
+    reading.do(edits.rotated, 30.0, 0.0)
+    settled(reading)
+    reading.do(edits.laid_out, "four")
     apart.close()
-    qtbot.waitUntil(lambda: viewer.panes["solid"].window() is viewer.window())
-    assert viewer.panes["solid"].window() is viewer.window() and viewer.panes["solid"].isVisible()
-    settled(viewer)
+    qtbot.waitUntil(lambda: reading.panes["solid"].window() is reading.window())
+    assert reading.panes["solid"].window() is reading.window() and reading.panes["solid"].isVisible()
+    settled(reading)
 
 
 def test_a_prior_beside_the_study_moves_with_it(
@@ -289,8 +289,8 @@ def test_a_look_is_kept_as_a_preset(viewer: Viewer, window: MainWindow, settled:
     settled(viewer)
 
 
-def test_a_distance_of_the_mouse_is_one_of_the_patient(viewer: Viewer) -> None:
-    pane = viewer.panes["coronal"]
+def test_a_distance_of_the_mouse_is_one_of_the_patient(reading: Viewer) -> None:
+    pane = reading.panes["coronal"]
     a, b = pane.place(QPointF(100, 100)), pane.place(QPointF(100, 200))
     assert a is not None and b is not None
     assert math.dist(a, b) == pytest.approx(100 * pane.mm_per_point())

@@ -6,29 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QFontMetrics, QImage, QWheelEvent
+from PySide6.QtGui import QFontMetrics, QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.report_sr import BASIC_TEXT_SR
-from render import View, draw, load_protocol
+from render import load_protocol
 from render.mask_steps import Values
-from render.picture import to_rgb
 from tests.workstation.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOLOGIST
-from tests.workstation.desktop.gestures import drag, move, wheel
+from tests.workstation.desktop.gestures import drag, move
 from workstation.desktop import dialogs
 from workstation.desktop.app import make_window, start
 from workstation.desktop.captures_panel import Tray
 from workstation.desktop.labels import wrapped
 from workstation.desktop.model import edits, measure_edits, segment_edits
-from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
-from workstation.desktop.pane import Pane
+from workstation.desktop.model.screen import Measure
 from workstation.desktop.panels import CropBox
 from workstation.desktop.report_panel import TEMPLATES
 from workstation.desktop.sign_dialog import Sign
@@ -40,14 +36,6 @@ from workstation.records.remake import remake
 from workstation.site import open_site
 
 Settled = Callable[[Viewer], None]
-
-
-def shown(pane: Pane) -> NDArray[np.uint8]:
-    """The picture a pane has, as it was given to it."""
-    assert pane._image is not None
-    image = pane._image.convertToFormat(QImage.Format.Format_RGB888)
-    flat = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return flat[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
 
 
 def fill_in(kind: type[QDialog], password: str, button: str = "accept") -> None:
@@ -78,103 +66,6 @@ def sign_in(window: MainWindow, who: int = 0) -> None:
 
     QTimer.singleShot(0, act)
     window.sign_in_or_lock()
-
-
-def test_what_panes_show_is_what_draw_returns(viewer: Viewer) -> None:
-    for name in viewer.visible_panes():
-        pane = viewer.panes[name]
-        recipe = recipe_of(viewer.session.screen, name, *pane.picture_size())
-        assert recipe is not None
-        expected = to_rgb(draw(viewer.session.volume, recipe))
-        np.testing.assert_array_equal(shown(pane), expected)
-
-
-def test_a_drag_in_3d_turns_the_patient_and_undo_turns_back(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    before = viewer.session.screen
-    drag(qtbot, viewer.panes["solid"], (200, 200), (250, 175))
-    assert viewer.session.screen.solid.view == View(-20.0, -10.0)
-    settled(viewer)
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert viewer.session.screen == before
-    settled(viewer)
-
-
-def test_the_window_tool_and_the_number_keys(viewer: Viewer, qtbot: QtBot) -> None:
-    drag(qtbot, viewer.panes["axial"], (100, 100), (160, 100))
-    window = viewer.session.screen.window
-    assert window.width > 80.0 and window.centre == 40.0
-    drag(qtbot, viewer.panes["axial"], (100, 100), (100, 70))
-    assert viewer.session.screen.window.centre > 40.0
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_9)
-    assert (viewer.session.screen.window.centre, viewer.session.screen.window.width) == (50.0, 400.0)
-
-
-def test_the_crosshair_brings_the_other_planes(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    viewer.choose_tool("crosshair")
-    pane = viewer.panes["axial"]
-    place = pane.place(QPointF(150.0, 120.0))
-    qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(150, 120))
-    assert viewer.session.screen.cursor_mm == pytest.approx(place)
-    settled(viewer)
-    for name in ("coronal", "sagittal"):
-        plane = viewer.panes[name].plane
-        assert plane is not None and place is not None
-        depth = sum((a - b) * c for a, b, c in zip(place, plane.origin_mm, plane.normal, strict=True))
-        assert depth == pytest.approx(0.0, abs=1e-6)
-
-
-def test_the_wheel_scrolls_and_with_ctrl_thickens(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    before = viewer.session.screen.cursor_mm[2]
-    wheel(viewer.panes["axial"], -3)
-    assert viewer.session.screen.cursor_mm[2] - before == pytest.approx(3 * min(viewer.session.volume.spacing_mm))
-    qtbot.waitUntil(lambda: viewer.session.can_undo)
-    wheel(viewer.panes["axial"], 2, Qt.KeyboardModifier.ControlModifier)
-    assert viewer.session.screen.axial.slab_mm == 10.0
-    settled(viewer)
-    assert "MIP 10 mm" in viewer.panes["axial"].overlay.corners["bottom_right"]
-
-
-def test_measures_by_clicks(viewer: Viewer, qtbot: QtBot) -> None:
-    pane = viewer.panes["axial"]
-    mm = pane.mm_per_point()
-    viewer.choose_tool("distance")
-    for at in ((100, 150), (200, 150)):
-        qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(*at))
-    viewer.choose_tool("angle")
-    for at in ((200, 100), (100, 100), (100, 200)):
-        qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(*at))
-    viewer.choose_tool("ellipse")
-    for at in ((180, 180), (220, 220)):
-        qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(*at))
-    distance, angle, ellipse = viewer.session.screen.measures
-    assert viewer.said_of(distance) == f"{100 * mm:.1f} mm"
-    assert viewer.said_of(angle) == "90.0°"
-    area, values, _ = viewer.said_of(ellipse).split("\n")
-    assert float(area.removesuffix(" mm²")) == pytest.approx(np.pi * (20 * mm) ** 2, rel=0.005) and "HU" in values
-    assert len(pane.overlay.marks) == 3
-    # They belong to their plane: on another one they are not shown.
-    wheel(pane, -20)
-    qtbot.waitUntil(lambda: not pane.overlay.marks)
-    qtbot.keyClick(viewer.window(), Qt.Key.Key_Delete)
-    assert viewer.session.screen.measures == (distance, angle)
-
-
-def test_layout_slab_mode_style_preset_cut_and_table(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    viewer.under = "solid"
-    for key, holds in (
-        (Qt.Key.Key_Space, lambda s: s.layout == "solid"),
-        (Qt.Key.Key_Space, lambda s: s.layout == "four"),
-        (Qt.Key.Key_M, lambda s: s.solid.style == "mip"),
-        (Qt.Key.Key_I, lambda s: s.solid.style == "rendering" and s.solid.transfer.name != "ct_bone"),
-        (Qt.Key.Key_X, lambda s: len(s.solid.clips) == 1),
-        (Qt.Key.Key_H, lambda s: s.solid.body_above is None),
-        (Qt.Key.Key_Home, lambda s: s.solid.transfer.name == "ct_bone" and not s.solid.clips),
-    ):
-        qtbot.keyClick(viewer.window(), key)
-        assert holds(viewer.session.screen), key
-        settled(viewer)
-    visible: list[PaneName] = [name for name in PANES if viewer.panes[name].isVisible()]
-    assert set(visible) == set(viewer.visible_panes()) == {"axial", "coronal", "sagittal", "solid"}
 
 
 def test_only_a_physician_signs_and_the_panel_says_what_is_missing(

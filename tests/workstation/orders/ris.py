@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from dicom_io.capabilities import EXPLICIT_LITTLE
@@ -101,12 +104,22 @@ class Study:
 
 
 def objects(study: Study) -> list[Dataset]:
-    """The picture and the SR of the session, as the workstation would keep them."""
+    """The picture and the SR of the session, read from the files that the workstation would keep."""
+    return [dcmread(BytesIO(file)) for file in _files(study)]
+
+
+@cache
+def _files(study: Study) -> tuple[bytes, ...]:
+    """Tests ask for the same few again and again, and writing one takes longer than what most tests do with it."""
     source = _source(study)
     stamp = Stamp(DAY, derived(study.accession, study.session), "WS3D", "2.25.1", ("test 1",))
     picture = _picture(source, stamp)
     image = ImageReference(SECONDARY_CAPTURE, str(picture.SOPInstanceUID), str(picture.SeriesInstanceUID))
-    return [picture, write_sr(evidence(study, (image,)), source, stamp)]
+    files = []
+    for ds in (picture, write_sr(evidence(study, (image,)), source, stamp)):
+        dcmwrite(file := BytesIO(), ds, enforce_file_format=True)
+        files.append(file.getvalue())
+    return tuple(files)
 
 
 def journalled(study: Study, journal: Journal) -> list[Dataset]:

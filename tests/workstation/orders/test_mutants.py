@@ -109,11 +109,11 @@ def is_killed(
     ("module", "every"),
     [
         ("sentences", 1),
-        ("patients", one_in(3)),
+        ("patients", one_in(6)),
         ("report_on_file", 1),
-        ("rtf", one_in(3)),
-        ("statements", one_in(15)),
-        ("report_messages", one_in(15)),
+        ("rtf", one_in(6)),
+        ("statements", one_in(30)),
+        ("report_messages", one_in(30)),
     ],
 )
 def test_every_change_of_a_reader_makes_a_test_fail(module: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from render.geometry import Affine, inverse
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.peers.servers import dcmqrscp
 from tests.render.heads import head, move_of, target_error_mm
+from tests.thorough import slowly
 from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.preparation.preparing import prepare
 from workstation.config import Config
@@ -79,7 +80,7 @@ def pacs(tmp_path: Path, site: Site, command: Command, how: str, *series: Series
         yield
 
 
-@pytest.mark.parametrize("how", ["get", "move"])
+@pytest.mark.parametrize("how", ["get", *slowly("move")])
 def test_it_is_fetched_and_registered(site_at: SiteAt, tmp_path: Path, command: Command, how: str) -> None:
     """Of several the one of the same region, and newest; and the fetched one has none fetched in turn."""
     site = site_of(site_at, tmp_path)

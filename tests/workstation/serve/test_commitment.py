@@ -45,7 +45,7 @@ folder = "outgoing"
         ("committed", True),
         pytest.param("acknowledged", False, marks=pytest.mark.slow),
         pytest.param("offered", True, marks=pytest.mark.slow),
-        ("offered", False),
+        pytest.param("offered", False, marks=pytest.mark.slow),
     ],
 )
 def test_the_charge_follows_the_pictures(command: Command, tmp_path: Path, when: str, offered: bool) -> None:

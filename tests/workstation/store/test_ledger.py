@@ -69,21 +69,27 @@ def test_what_was_written_by_us_agrees(engine: Engine) -> None:
     assert ledger.doubt({"ACC9"}) == "" and ledger.doubt(set()) == ""
 
 
-@pytest.mark.parametrize("statement", ["UPDATE {} SET place = place + 100", "DELETE FROM {}", "TRUNCATE {}"])
-@pytest.mark.parametrize("table", [*TABLES, "message", "charge", "credit", "attempt"])
-def test_the_database_refuses_changes(engine: Engine, table: str, statement: str) -> None:
-    if "TRUNCATE" in statement and engine.dialect.name == "sqlite":
-        return  # there is no such statement
+CHANGED = [
+    (table, statement)
+    for table in (*TABLES, "message", "charge", "credit", "attempt")
+    for statement in ("UPDATE {} SET place = place + 100", "DELETE FROM {}", "TRUNCATE {}")
+]
+
+
+def test_the_database_refuses_changes(engine: Engine) -> None:
     filled(engine)
     Outbox(engine).attempted(Outbox(engine).list()[0].message.key, AT, Delivery("failed", "nobody there"))
-    counted = text(f"SELECT count(*) FROM {table}")
-    with engine.connect() as connection:
-        before = connection.execute(counted).scalar()
-    if before or "TRUNCATE" in statement:
-        with pytest.raises(DBAPIError, match=r"append-only|permission denied|cannot truncate"), engine.begin() as c:
-            c.execute(text(statement.format(table)))
-    with engine.connect() as connection:
-        assert connection.execute(counted).scalar() == before
+    for table, statement in CHANGED:
+        if "TRUNCATE" in statement and engine.dialect.name == "sqlite":
+            continue  # there is no such statement
+        counted = text(f"SELECT count(*) FROM {table}")
+        with engine.connect() as connection:
+            before = connection.execute(counted).scalar()
+        if before or "TRUNCATE" in statement:
+            with pytest.raises(DBAPIError, match=r"append-only|permission denied|cannot truncate"), engine.begin() as c:
+                c.execute(text(statement.format(table)))
+        with engine.connect() as connection:
+            assert connection.execute(counted).scalar() == before, statement.format(table)
 
 
 CHANGES = {

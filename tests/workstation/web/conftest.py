@@ -1,15 +1,18 @@
 """A console in this process over a desk of the tests, and browsers that are only a client."""
 
+import atexit
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.testclient import TestClient
 
 from dicom_io.evidence import Person
@@ -70,6 +73,15 @@ class Browser:
         return self.post("/sign-in", {"person": identity, "password": password, "wanted": wanted})
 
 
+@cache
+def _event_loop() -> BlockingPortal:
+    """One for all requests of this process; without it each is given a thread and an event loop of its own."""
+    opened = start_blocking_portal()
+    portal = opened.__enter__()
+    atexit.register(opened.__exit__, None, None, None)
+    return portal
+
+
 @dataclass
 class Counter:
     """A desk with its console."""
@@ -79,7 +91,9 @@ class Counter:
 
     def browser(self, identity: str = "") -> Browser:
         """A browser, of somebody who is signed in if named."""
-        found = Browser(TestClient(application(self.console), base_url="http://127.0.0.1"))
+        client = TestClient(application(self.console), base_url="http://127.0.0.1")
+        client.portal = _event_loop()
+        found = Browser(client)
         if identity:
             found.sign_in(identity)
             assert found.status == 200, found.words

@@ -44,7 +44,7 @@ def stories(count: int, seed: int) -> list[Story]:
 
 def test_a_day_worked_through_the_console_ends_as_the_reference_says(counter: Counter) -> None:
     """Corrections are due, and a coder makes them in the browser; nothing else is decided by hand."""
-    told = stories(120 if THOROUGH else 24, 11)
+    told = stories(120 if THOROUGH else 16, 11)
     live_through(counter.desk, told)
     browser = counter.browser("jd")
     made = 0
@@ -130,7 +130,7 @@ class Day:
         page.wait_for_selector("p.said")
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_coder_works_the_list_off(enrolled: Path, tmp_path: Path, browser: Any, count: int) -> None:
     with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:
         live_through(here.desk, stories(count, 7))

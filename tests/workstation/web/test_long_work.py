@@ -22,7 +22,7 @@ def with_report(counter: Counter) -> None:
 
 def test_a_phrase_that_never_ends_is_stopped(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     with_report(counter)
-    monkeypatch.setattr(message_pages, "LIMIT_S", 6.0)
+    monkeypatch.setattr(message_pages, "LIMIT_S", 3.0)
     browser = counter.browser("jd")
     browser.get("/phrases")
     began = time.monotonic()

@@ -1,9 +1,11 @@
 """A reading session: the screen with its undo and redo, and the draft of the report.
 
-Knows no Qt. Every change is on the disk before the next one: a crash loses at most the last.
+Knows no Qt. Every change of the work is on the disk before the next one: a crash loses at most the last. Where the
+planes stand and how they look follows within a second: waiting for the disk would keep the wheel from turning.
 """
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from workstation.errors import WorkstationError
 from workstation.strict import adapter
 
 _KEPT = 500  # screens to go back to
+_SOON_S = 0.5
 _FORM = 2
 
 ClinicalUse = Literal["vascular", "oncology", "orthopaedics", "neurosurgery"]
@@ -73,6 +76,8 @@ class ReadingSession:
     _undo: list[Screen] = field(default_factory=list, repr=False)
     _redo: list[Screen] = field(default_factory=list, repr=False)
     _dragging: Screen | None = field(default=None, repr=False)
+    _writing: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+    _soon: threading.Timer | None = field(default=None, repr=False, compare=False)
 
     @property
     def key(self) -> VolumeKey:
@@ -90,11 +95,10 @@ class ReadingSession:
         if self.sealed and _recorded(after) != _recorded(self.screen):
             self.refused()
             return False
+        before, self.screen = self.screen, after
         if self._dragging is None:
-            self._remember(self.screen)
-        self.screen = after
-        if self._dragging is None:
-            self.keep()
+            self._remember(before)
+            self._keep_after(before)
         return True
 
     def begin(self) -> None:
@@ -107,7 +111,7 @@ class ReadingSession:
         before, self._dragging = self._dragging, None
         if before is not None and before != self.screen:
             self._remember(before)
-            self.keep()
+            self._keep_after(before)
 
     @property
     def is_dragging(self) -> bool:
@@ -140,9 +144,10 @@ class ReadingSession:
         if self.sealed and _recorded(source[-1]) != _recorded(self.screen):
             self.refused()
             return False
-        target.append(self.screen)
+        before = self.screen
+        target.append(before)
         self.screen = source.pop()
-        self.keep()
+        self._keep_after(before)
         return True
 
     def write(self, **fields: Any) -> None:
@@ -165,18 +170,44 @@ class ReadingSession:
             self.operator = person
             self.keep()
 
+    def _keep_after(self, before: Screen) -> None:
+        """Writes the session at once where work has changed, and soon where only the view has."""
+        if _recorded(before) != _recorded(self.screen) or before.solid.steps != self.screen.solid.steps:
+            self.keep()
+            return
+        with self._writing:
+            if self._soon is None and self.file is not None and not self.sealed:
+                self._soon = threading.Timer(_SOON_S, self.settle)
+                self._soon.daemon = True
+                self._soon.start()
+
+    def settle(self) -> None:
+        """Writes what was to be written soon: the session is closed now, or its time has come."""
+        with self._writing:
+            if self._soon is not None:
+                self.keep()
+
     def keep(self) -> None:
         """Writes the session to its file, whole or not at all; not what is signed, which the archive has."""
-        if self.file is None or self.sealed:
-            return
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        part = self.file.with_suffix(".part")
+        with self._writing:
+            self._end_soon()
+            if self.file is not None and not self.sealed:
+                self._put_on_disk(self.file)
+
+    def _end_soon(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+
+    def _put_on_disk(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
         kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.operator, self.bridged)
         with part.open("wb") as stream:
             stream.write(adapter(_Kept).dump_json(kept))
             stream.flush()
             os.fsync(stream.fileno())
-        part.replace(self.file)
+        part.replace(file)
 
     @property
     def content(self) -> tuple[Any, ...]:
@@ -185,8 +216,10 @@ class ReadingSession:
 
     def forget(self) -> None:
         """Removes the session's file after it was delivered or given up."""
-        if self.file is not None:
-            self.file.unlink(missing_ok=True)
+        with self._writing:
+            self._end_soon()
+            if self.file is not None:
+                self.file.unlink(missing_ok=True)
 
 
 def _recorded(screen: Screen) -> tuple[Any, ...]:
