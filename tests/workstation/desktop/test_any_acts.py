@@ -55,28 +55,23 @@ ACTS: tuple[Act, ...] = (
 )
 
 
-@pytest.fixture
-def viewer(reading: Viewer) -> Viewer:
-    return reading
-
-
 @pytest.mark.parametrize("seed", range(40 if THOROUGH else 4))
-def test_each_pane_shows_what_the_model_says(viewer: Viewer, settled: Callable[[Viewer], None], seed: int) -> None:
+def test_each_pane_shows_what_the_model_says(reading: Viewer, settled: Callable[[Viewer], None], seed: int) -> None:
     dice = random.Random(seed)
     for act in dice.choices(ACTS, k=10):
-        act(viewer, dice)
-    viewer.refresh()
-    settled(viewer)
-    for name in viewer.visible_panes():
-        request, pane = viewer._shown.get(name), viewer.panes[name]
-        if viewer._wanted.get(name) is None:
+        act(reading, dice)
+    reading.refresh()
+    settled(reading)
+    for name in reading.visible_panes():
+        request, pane = reading._shown.get(name), reading.panes[name]
+        if reading._wanted.get(name) is None:
             continue
-        assert request is not None and request.recipe == viewer._wanted[name]
+        assert request is not None and request.recipe == reading._wanted[name]
         assert (pane.rows, pane.columns) == pane.picture_size(), name
         assert pane._image is not None
         image = pane._image.convertToFormat(QImage.Format.Format_RGB888)
         flat = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
         shown = flat[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
-        second = viewer.other if getattr(request.recipe, "fusion", None) is not None else None
-        expected = draw(viewer.volume_of(name) or viewer.session.volume, request.recipe, second=second)
+        second = reading.other if getattr(request.recipe, "fusion", None) is not None else None
+        expected = draw(reading.volume_of(name) or reading.session.volume, request.recipe, second=second)
         np.testing.assert_array_equal(shown, to_rgb(expected), err_msg=name)
