@@ -26,3 +26,26 @@ assert before == after, {name: (before[name], count) for name, count in after.it
 def test_a_tool_has_nothing_left_to_compile() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+FUSED = """
+import numpy as np
+from dataclasses import replace
+from render import Volume, draw
+from render.engine.cpu import fused_rays
+from render.engine.cpu.fused_rays import warm_fused
+from tests.render.test_fusion import _fused, head
+
+warm_fused()
+kernel = fused_rays.fused_rows
+before = len(kernel.signatures)
+for kind in (np.int16, np.float32):
+    first, second = head(), head(seed=2)
+    draw(first, _fused(), second=Volume(second.voxels.astype(kind), second.affine, second.unit))
+assert before == len(kernel.signatures) == 4, kernel.signatures
+"""
+
+
+def test_a_fused_rendering_has_nothing_left_to_compile() -> None:
+    done = subprocess.run([sys.executable, "-c", FUSED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -3,8 +3,10 @@
 Sample by sample; what shows nothing is leapt over by bricks, which changes no byte.
 """
 
+import itertools
 import math
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from render.engine import framing
 from render.engine.cpu.body import voxels_without_table
 from render.engine.cpu.bricks import BRICK, SHIFT, Segments, bricks
 from render.engine.cpu.frames import _RIND_VOXELS, _away, _clips, _crop, _in_both, _outer, _span
@@ -25,7 +28,7 @@ from render.engine.tiles import Tile, bands, run_tiles
 from render.geometry import Plane
 from render.mask import Mask
 from render.progress import PartDone
-from render.recipe import Shading, TransferFunction, VolumeRendering
+from render.recipe import ControlPoint, FusedRendering, Shading, TransferFunction, VolumeRendering
 from render.volume import Volume
 
 _ENOUGH = np.float32(0.998)  # opacity of a ray beyond which nothing more is seen
@@ -300,3 +303,18 @@ def _seen(
         distances,
         BRICK / max(float(np.abs(index.step).max()), 1e-9),
     )
+
+
+def warm_fused() -> float:
+    """Compiles the kernel for every two kinds of voxels, or loads it from the disk cache. Returns the seconds it
+    took."""
+    began = time.perf_counter()
+    points = (ControlPoint(0.0, 1.0, 1.0, 1.0, 0.0), ControlPoint(1.0, 1.0, 1.0, 1.0, 1.0))
+    transfer, stays = TransferFunction("warm", "1", points), ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0))
+    transform = (*stays, (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+    recipe = VolumeRendering(transfer, rows=2, columns=2, fusion=FusedRendering(transform, transfer))
+    grid = np.ones((2, 2, 2), dtype=np.int16)
+    volumes = [Volume(voxels, np.eye(4), "1") for voxels in (grid, grid.astype(np.float32))]
+    for volume, second in itertools.product(volumes, volumes):
+        fused_rendering(volume, recipe, second, second, framing.planes(volume, recipe), threads=1)
+    return time.perf_counter() - began
