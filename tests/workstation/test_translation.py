@@ -9,11 +9,13 @@ import pytest
 from dicom_io.volumes import stacks
 from render.presets import named_preset, preset_names, windows
 from render.protocols import load_protocol, protocol_names
+from render.trajectory import Clearance, TrajectoryMeasures
 from tests.workstation.charge.strategies import CASES, FIRST_CASES
 from tests.workstation.shown import returned, shown_errors, shown_reasons
 from workstation import translation
 from workstation.charge import decide, load_policy, read_facts
 from workstation.charge.facts import Contract
+from workstation.records.measurements import clearances_in_words
 from workstation.translation import recognised, translated
 
 LANGUAGES = sorted(file.stem for file in (Path(translation.__file__).parent / "languages").glob("*.toml"))
@@ -101,3 +103,14 @@ def test_what_is_not_known_stays_as_it_is() -> None:
     )
     assert translated("Nothing was rendered.", "en") == "Nothing was rendered."
     assert recognised("No such sentence.", "de") is None
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_trajectory_says_is_said(language: str) -> None:
+    near, through = Clearance(3.25, 41.0, (0.0, 0.0, 0.0), 0.0), Clearance(0.0, 12.0, (0.0, 0.0, 0.0), 4.5)
+    found = TrajectoryMeasures(60.0, (0.0, 0.0, 0.0), -10.0, 20.0, {"Basilar": near, "Vein": through})
+    lines = [*clearances_in_words(found), "81.7 mm deep"]
+    lines += [f"62° to the {aside}, 45° to the {along}" for aside in ("left", "right") for along in ("front", "back")]
+    for line in lines:
+        assert recognised(line, language) is not None, line
+    assert recognised(lines[-1], "de") == "62° nach rechts, 45° nach hinten"

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import QPointF, QRectF, QSizeF
 from PySide6.QtGui import QFontMetrics
 
+from render.geometry import Plane, letters
+
 _GAP = 8.0
 _RINGS = 6
 
@@ -42,3 +44,20 @@ def wrapped(sentence: str, metrics: QFontMetrics, width: int) -> list[str]:
         else:
             lines[-1] = longer
     return lines
+
+
+def letters_of_sides(plane: Plane, width: int, height: int) -> list[tuple[str, QPointF]]:
+    """Returns the letter of each side of a picture (R, L, A, P, H, F), and where it is written in a pane of a size."""
+    right, down = plane.right_mm, plane.down_mm
+    places = (
+        (right, QPointF(width - 24, height / 2)),
+        ((-right[0], -right[1], -right[2]), QPointF(8, height / 2)),
+        (down, QPointF(width / 2 - 4, height - 8)),
+        ((-down[0], -down[1], -down[2]), QPointF(width / 2 - 4, 18)),
+    )
+    return [(letters(way), at) for way, at in places]
+
+
+def rect_at(text: str, at: QPointF, metrics: QFontMetrics) -> QRectF:
+    """Returns what a text takes that is written at a place."""
+    return QRectF(at.x(), at.y() - metrics.ascent(), metrics.horizontalAdvance(text), metrics.height())

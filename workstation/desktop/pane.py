@@ -26,12 +26,12 @@ from PySide6.QtWidgets import QWidget
 from render.annotate import cube
 from render.curved import pixel_mm
 from render.curved_surface import CurvedShape, CurvedSurface, shape_of, surfaces
-from render.geometry import Plane, Vector, View, letters
+from render.geometry import Plane, Vector, View
 from render.marks import pixel_of
 from render.picture import Picture
 from render.recipe import CurvedReformat
 from workstation.desktop.images import image_of
-from workstation.desktop.labels import wrapped
+from workstation.desktop.labels import letters_of_sides, rect_at, wrapped
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MEASURE, Grip, MeasureMark, grip_at, paint_labels, paint_mark, write
 from workstation.desktop.model.corners import Corner
@@ -234,9 +234,10 @@ class Pane(QWidget):
             for mark in self.overlay.marks:
                 paint_mark(painter, mark, self.on_widget)
             taken = [rect for rect, _, _ in self._corner_lines(painter.fontMetrics())]
+            taken += [rect_at(letter, at, painter.fontMetrics()) for letter, at in self._letters()]
             self._labels = paint_labels(painter, self.overlay.marks, self.on_widget, taken)
-        if self.plane is not None:
-            self._paint_letters(painter, self.plane)
+        for letter, at in self._letters():
+            write(painter, at, letter, _LETTER)
         if self._pixel_mm:
             self._paint_scale(painter)
         if self.overlay.view is not None:
@@ -303,16 +304,8 @@ class Pane(QWidget):
         painter.drawLine(a, middle - gap)
         painter.drawLine(middle + gap, b)
 
-    def _paint_letters(self, painter: QPainter, plane: Plane) -> None:
-        width, height = self.width(), self.height()
-        right, down = plane.right_mm, plane.down_mm
-        for way, at in (
-            (right, QPointF(width - 24, height / 2)),
-            ((-right[0], -right[1], -right[2]), QPointF(8, height / 2)),
-            (down, QPointF(width / 2 - 4, height - 8)),
-            ((-down[0], -down[1], -down[2]), QPointF(width / 2 - 4, 18)),
-        ):
-            write(painter, at, letters(way), _LETTER)
+    def _letters(self) -> list[tuple[str, QPointF]]:
+        return [] if self.plane is None else letters_of_sides(self.plane, self.width(), self.height())
 
     def _paint_scale(self, painter: QPainter) -> None:
         mm = self.mm_per_point()

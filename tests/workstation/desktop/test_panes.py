@@ -12,7 +12,9 @@ from pytestqt.qtbot import QtBot
 from render import View, draw
 from render.picture import to_rgb
 from tests.workstation.desktop.gestures import drag, wheel
-from workstation.desktop.model.screen import PANES, PaneName, recipe_of
+from workstation.desktop.labels import rect_at
+from workstation.desktop.model import measure_edits
+from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
 from workstation.desktop.pane import Pane
 from workstation.desktop.viewer import Viewer
 
@@ -122,3 +124,17 @@ def test_layout_slab_mode_style_preset_cut_and_table(reading: Viewer, qtbot: QtB
         settled(reading)
     visible: list[PaneName] = [name for name in PANES if reading.panes[name].isVisible()]
     assert set(visible) == set(reading.visible_panes()) == {"axial", "coronal", "sagittal", "solid"}
+
+
+def test_no_words_lie_on_the_letter_of_a_side(reading: Viewer, settled: Settled) -> None:
+    pane = reading.panes["axial"]
+    for number, (letter, at) in enumerate(pane._letters()):
+        start = pane.place(at + QPointF(12.0, -4.0))
+        end = pane.place(QPointF(pane.width() / 2.0 + 30.0, pane.height() / 2.0 + 40.0))
+        assert start is not None and end is not None
+        reading.do(measure_edits.measured, Measure("distance", (end, start), reading.session.screen.axial.view))
+        settled(reading)
+        pane.grab()
+        written = rect_at(letter, at, pane.fontMetrics())
+        assert len(pane._labels) == number + 1
+        assert not any(rect.intersects(written) for rect in pane._labels.values()), letter
