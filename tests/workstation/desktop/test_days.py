@@ -418,6 +418,12 @@ def test_neurosurgery(tmp_path: Path) -> None:
         day.keep("laid_over")
         day.command("Layout Four panes")
         day.keep("four")
+        # A record speaks of one study: with another one over it, in 3D too, nothing is captured.
+        day.until(
+            lambda: day.screen.compared is not None and day.screen.compared.blend == 0.0,
+            "something still lies over the panes",
+            lambda: day.reader.presses(day.axial, "ctrl+minus"),
+        )
         day.until(lambda: bool(day.screen.captures), "no capture", lambda: day.reader.presses(day.solid, "c"))
         day.reports("n", "Stroke", "Lesion seen in FLAIR over T1.", "Infarct.")
         day.signs()
