@@ -1,10 +1,12 @@
 """A desktop over a state folder with the sample CT, in a window that only the test sees."""
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Before Qt is loaded: a test needs no screen, and gets the same fonts and sizes everywhere.
@@ -17,6 +19,8 @@ from pytestqt.qtbot import QtBot
 from dicom_io.evidence import Person
 from tests.workstation.samples import DOCUMENTED
 from workstation.desktop.app import make_window
+from workstation.desktop.model import edits
+from workstation.desktop.pane import Pane
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 from workstation.people import people_of
@@ -25,6 +29,7 @@ from workstation.store.papers import read_papers
 
 SAMPLE = Path(__file__).parents[3] / "sample_data"
 PASSWORD = "correct horse"
+RADIUS_MM = 40.0  # of the path that `bent` shows
 DOCTOR = Person("DR1", "Sample^Radiologist", "physician")
 TECHNOLOGIST = Person("T1", "Sample^Technologist", "technologist")
 
@@ -135,3 +140,14 @@ def reading(reading_window: MainWindow) -> Viewer:
     """The panes of the module's window."""
     assert reading_window.viewer is not None
     return reading_window.viewer
+
+
+@pytest.fixture
+def bent(reading: Viewer, settled: Callable[[Viewer], None]) -> Pane:
+    """The curved pane with a quarter of a circle about the patient's left-right axis."""
+    x, y, z = reading.session.volume.centre_mm
+    turns = np.radians(np.linspace(0.0, 90.0, 19))
+    path = tuple((x, y - RADIUS_MM * math.cos(t), z - RADIUS_MM * math.sin(t) + 15.0) for t in turns)
+    reading.do(edits.path_laid, path)
+    settled(reading)
+    return reading.panes["curved"]

@@ -33,3 +33,8 @@ def wheel(pane: Pane, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardMo
         Qt.ScrollPhase.NoScrollPhase, False,
     )  # fmt: skip
     QApplication.sendEvent(pane, event)
+
+
+def at(pane: Pane, row: float, column: float) -> QPoint:
+    """The position on the widget of a part of the height and of the width."""
+    return QPoint(round(pane.width() * column), round(pane.height() * row))

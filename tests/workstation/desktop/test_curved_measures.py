@@ -16,7 +16,7 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from render.curved_surface import shape_of, surfaces
 from render.measure import angle_deg
 from render.recipe import CurvedReformat
-from tests.workstation.desktop.gestures import drag
+from tests.workstation.desktop.gestures import at, drag
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.samples import SERIES_UID, ticking
 from workstation.desktop.model import edits, measure_edits
@@ -30,24 +30,14 @@ from workstation.site import open_site
 
 Settled = Callable[[Viewer], None]
 LEFT = Qt.MouseButton.LeftButton
-RADIUS_MM = 40.0
 
 
 @pytest.fixture
-def bent(reading: Viewer, settled: Settled) -> Pane:
-    """The curved pane with a quarter of a circle about the patient's left-right axis, its bend in the picture."""
-    x, y, z = reading.session.volume.centre_mm
-    turns = np.radians(np.linspace(0.0, 90.0, 19))
-    path = tuple((x, y - RADIUS_MM * math.cos(t), z - RADIUS_MM * math.sin(t) + 15.0) for t in turns)
-    reading.do(edits.path_laid, path)
+def bent(bent: Pane, reading: Viewer, settled: Settled) -> Pane:
+    """With its bend in the picture."""
     reading.do(edits.curve_turned, 90.0)
     settled(reading)
-    return reading.panes["curved"]
-
-
-def at(pane: Pane, row: float, column: float) -> QPoint:
-    """The position on the widget of a part of the height and of the width."""
-    return QPoint(round(pane.width() * column), round(pane.height() * row))
+    return bent
 
 
 def clicks(qtbot: QtBot, pane: Pane, *places: QPoint) -> None:

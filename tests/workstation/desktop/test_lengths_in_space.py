@@ -20,7 +20,8 @@ from render.marks import PixelDrawing
 from render.measure import polyline_mm
 from render.pick import first_seen
 from render.recipe import CurvedReformat, Solid
-from tests.workstation.desktop.gestures import drag, move
+from tests.workstation.desktop.conftest import RADIUS_MM
+from tests.workstation.desktop.gestures import at, drag, move
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.samples import SERIES_UID, ticking
 from workstation.desktop.model import edits, measure_edits
@@ -36,23 +37,6 @@ from workstation.site import open_site
 
 Settled = Callable[[Viewer], None]
 LEFT = Qt.MouseButton.LeftButton
-RADIUS_MM = 40.0
-
-
-@pytest.fixture
-def bent(reading: Viewer, settled: Settled) -> Pane:
-    """The curved pane with a quarter of a circle about the patient's left-right axis."""
-    x, y, z = reading.session.volume.centre_mm
-    turns = np.radians(np.linspace(0.0, 90.0, 19))
-    path = tuple((x, y - RADIUS_MM * math.cos(t), z - RADIUS_MM * math.sin(t) + 15.0) for t in turns)
-    reading.do(edits.path_laid, path)
-    settled(reading)
-    return reading.panes["curved"]
-
-
-def at(pane: Pane, row: float, column: float) -> QPoint:
-    """The position on the widget of a part of the height and of the width."""
-    return QPoint(round(pane.width() * column), round(pane.height() * row))
 
 
 def said(reading: Viewer) -> list[str]:

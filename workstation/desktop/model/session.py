@@ -172,7 +172,7 @@ class ReadingSession:
 
     def _keep_after(self, before: Screen) -> None:
         """Writes the session at once where work has changed, and soon where only the view has."""
-        if _recorded(before) != _recorded(self.screen) or before.solid.steps != self.screen.solid.steps:
+        if _work(before) != _work(self.screen):
             self.keep()
             return
         with self._writing:
@@ -212,7 +212,7 @@ class ReadingSession:
     @property
     def content(self) -> tuple[Any, ...]:
         """What a signature would sign: it has to be what the signer was shown."""
-        return *_recorded(self.screen), self.screen.solid.steps, self.draft
+        return *_work(self.screen), self.draft
 
     def forget(self) -> None:
         """Removes the session's file after it was delivered or given up."""
@@ -225,6 +225,11 @@ class ReadingSession:
 def _recorded(screen: Screen) -> tuple[Any, ...]:
     """Returns what of a screen goes into the record."""
     return screen.captures, screen.measures, screen.segments, screen.earlier_sums
+
+
+def _work(screen: Screen) -> tuple[Any, ...]:
+    """Returns what of a screen somebody would have to do again: what goes into the record, and how masks are made."""
+    return *_recorded(screen), screen.solid.steps
 
 
 @dataclass(frozen=True, slots=True)
