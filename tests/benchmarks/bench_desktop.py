@@ -54,7 +54,7 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     for n in range(times):
         seen: list[float] = []
 
-        def drawn(request: PictureRequest, picture: object, full: bool, over: object, seen: list[float] = seen) -> None:
+        def drawn(request: PictureRequest, shown: object, seen: list[float] = seen) -> None:
             if request.pane == pane:
                 seen.append(time.perf_counter())
 

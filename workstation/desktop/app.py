@@ -13,10 +13,14 @@ from workstation.desktop.window import MainWindow
 from workstation.site import open_site
 
 _SHOWN_MS = 50
+# How long a thread keeps the interpreter at most while another waits for it: the window's thread and the one that
+# draws hand it over several times a picture, and Python's 5 ms are a third of one at 60 a second.
+_TURN_S = 0.001
 
 
 def make_window(root: Path, region: str = "") -> MainWindow:
     """Makes the main window over a state folder. Raises ConfigError, KeysError."""
+    sys.setswitchinterval(_TURN_S)
     site = open_site(root)
     settings = QSettings(str(root / "desktop.ini"), QSettings.Format.IniFormat)
     window = MainWindow(ReadingDesk(site, region), load_keys(root / "keys.toml"), settings)

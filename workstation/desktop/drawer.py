@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from render import Cancelled, Mask, Picture, Recipe, Reformat, Volume, Window, coarser, draw
 from render.recipe import Solid, VolumeRendering, frames
 from render.segment.on_plane import labels_on, outlines_of
+from workstation.desktop.images import PaneImage, image_from, image_of
 from workstation.desktop.model.screen import PaneName, VolumeKey
 
 # A coarse picture has a third of the rows and columns. While the mouse moves it has as many as 30 pictures a second
@@ -46,11 +47,10 @@ class PictureRequest:
 
 
 class Drawer(QObject):
-    """The threads that draw and seek. drawn : the request, Picture, whether it is the full one, what lies
-    over it or None. failed : pane, a sentence. small, large : name of a capture, its Picture. filled : an errand is
-    done. troubled : an errand failed, a sentence."""
+    """The threads that draw and seek. drawn : the request, its PaneImage. failed : pane, a sentence. small, large :
+    name of a capture, its Picture. filled : an errand is done. troubled : an errand failed, a sentence."""
 
-    drawn = Signal(object, object, bool, object)
+    drawn = Signal(object, object)
     failed = Signal(str, str)
     small = Signal(str, object)
     large = Signal(str, object)
@@ -189,12 +189,14 @@ class Drawer(QObject):
             factor = self._coarseness.get(request.pane, _COARSE)
             coarse, began = coarser(request.volume, request.recipe, factor), time.perf_counter()
             picture = draw(request.volume, coarse, second=request.second, cancel=cancel)
-            self.drawn.emit(request, picture, request.moving, None)
+            self.drawn.emit(request, PaneImage(picture, request.moving, image_of(picture)))
             if request.moving:
                 self._coarseness[request.pane] = next_coarseness(factor, time.perf_counter() - began)
                 return
         picture = draw(request.volume, request.recipe, second=request.second, cancel=cancel)
-        self.drawn.emit(request, picture, True, _over(request, picture))
+        over = _over(request, picture)
+        laid = None if over is None else image_from(over)
+        self.drawn.emit(request, PaneImage(picture, True, image_of(picture), laid))
 
     def _draw_large(self, name: str, recipe: Recipe, second: Volume | None) -> None:
         try:

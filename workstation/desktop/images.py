@@ -1,5 +1,6 @@
 """Pictures of the engine as images and icons of Qt."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,33 @@ from PySide6.QtGui import QColor, QIcon, QImage, QPixmap
 
 from render.picture import Picture, to_8bit
 
+# What Qt's painter scales quickest: three times as quick as grey.
+_PAINTED = QImage.Format.Format_ARGB32_Premultiplied
+
+
+@dataclass(frozen=True, slots=True)
+class PaneImage:
+    """A picture as a pane paints it. full : not a coarse one. over : what lies over it, None for nothing."""
+
+    picture: Picture
+    full: bool
+    image: QImage
+    over: QImage | None = None
+
 
 def image_from(pixels: NDArray[np.uint8]) -> QImage:
-    """Returns (rows, columns) grey or (rows, columns, 3) RGB uint8 as an image of its own."""
+    """Returns (rows, columns) grey, (rows, columns, 3) RGB or (rows, columns, 4) RGB and opacity, uint8, as an image
+    of its own."""
     values = np.ascontiguousarray(pixels)
     rows, columns = values.shape[:2]
-    grey = values.ndim == 2
-    form = QImage.Format.Format_Grayscale8 if grey else QImage.Format.Format_RGB888
-    # A copy, because Qt would read numpy's memory after numpy has freed it.
-    return QImage(values.data, columns, rows, columns if grey else 3 * columns, form).copy()
+    samples = values.shape[2] if values.ndim == 3 else 1
+    form = {
+        1: QImage.Format.Format_Grayscale8,
+        3: QImage.Format.Format_RGB888,
+        4: QImage.Format.Format_RGBA8888,
+    }[samples]
+    # Of another format, so a copy: Qt would read numpy's memory after numpy has freed it.
+    return QImage(values.data, columns, rows, samples * columns, form).convertToFormat(_PAINTED)
 
 
 def image_of(picture: Picture) -> QImage:

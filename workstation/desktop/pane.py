@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
@@ -28,9 +27,8 @@ from render.curved import pixel_mm
 from render.curved_surface import CurvedShape, CurvedSurface, shape_of, surfaces
 from render.geometry import Plane, Vector, View
 from render.marks import pixel_of
-from render.picture import Picture
 from render.recipe import CurvedReformat
-from workstation.desktop.images import image_of
+from workstation.desktop.images import PaneImage
 from workstation.desktop.labels import letters_of_sides, rect_at, wrapped
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MEASURE, Grip, MeasureMark, grip_at, paint_labels, paint_mark, write
@@ -114,12 +112,11 @@ class Pane(QWidget):
         self.setMinimumSize(120, 120)
         self.setAccessibleName(tr("{name} pane", name=name))
 
-    def show_picture(self, picture: Picture, full: bool, over: NDArray[np.uint8] | None = None) -> None:
-        """Shows a picture. full : not a coarse one. over : (rows, columns, 4) uint8, red, green, blue and opacity."""
-        self._image = image_of(picture)
+    def show_picture(self, shown: PaneImage) -> None:
+        picture, full = shown.picture, shown.full
+        self._image, self._over = shown.image, shown.over
         self.rows, self.columns = self._image.height(), self._image.width()
         self._values = picture.pixels[0] if picture.pixels.ndim == 3 and full else None
-        self._over = None if over is None else _painted(over)
         self.plane = picture.planes[0] if picture.planes else None
         self.surface = self.shape = None
         if isinstance(picture.recipe, CurvedReformat):
@@ -140,8 +137,9 @@ class Pane(QWidget):
         self.update()
 
     def show_overlay(self, overlay: Overlay) -> None:
-        self.overlay = overlay
-        self.update()
+        if overlay != self.overlay:
+            self.overlay = overlay
+            self.update()
 
     def say_corners(self, texts: Mapping[Corner, tuple[str, ...]]) -> None:
         """Changes the text in the corners, and nothing else of the overlay."""
@@ -379,8 +377,3 @@ def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Pl
         if sum(v * v for v in along) > 1e-9:
             lines.append(CrosshairLine(cursor_mm, along, COLOURS[name]))
     return tuple(lines)
-
-
-def _painted(over: NDArray[np.uint8]) -> QImage:
-    rows, columns = over.shape[:2]
-    return QImage(over.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888).copy()

@@ -37,7 +37,12 @@ class TransferEditor(QWidget):
         self.setToolTip(
             tr("Drag a point. Double-click: colour of a point, or a new one. Right button: removes a point.")
         )
-        viewer.changed.connect(self.update)
+        self._painted = viewer.session.screen.solid.transfer
+        viewer.changed.connect(self._look)
+
+    def _look(self) -> None:
+        if self._painted != self._viewer.session.screen.solid.transfer:
+            self.update()
 
     def place(self, number: int) -> QPointF:
         """Returns the position of a point of the function on the widget."""
@@ -62,6 +67,7 @@ class TransferEditor(QWidget):
         return number if distance <= _NEAR_PX else None
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        self._painted = self._viewer.session.screen.solid.transfer
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         inner, points = self._inner(), self._viewer.session.screen.solid.transfer.points

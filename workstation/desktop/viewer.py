@@ -11,13 +11,13 @@ from render import Mask, StepError, Volume
 from render.engine.framing import outer_corners
 from render.geometry import Box, Plane, Vector, direction, point, vector
 from render.mask_steps import Automatic, MaskStep
-from render.picture import Picture
 from render.recipe import Recipe
 from render.segment import made
 from render.segment.grid import voxel_mm3
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
+from workstation.desktop.images import PaneImage
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MeasureMark
 from workstation.desktop.measure_marks import MeasureMarks, crop_marks, line_on_curved, names_said, path_marks, said_of
@@ -292,12 +292,12 @@ class Viewer(QWidget):
         shown = self._shown.get(name)
         return shown is not None and shown == self._asked.get(name) and shown.recipe == recipe and self.panes[name].full
 
-    def _drawn(self, request: PictureRequest, picture: Picture, full: bool, over: Any) -> None:
+    def _drawn(self, request: PictureRequest, shown: PaneImage) -> None:
         name = request.pane
         if request.volume is not self.volume_of(name):
             return  # the other study was changed meanwhile
         self._shown[name] = request
-        self.panes[name].show_picture(picture, full, over)
+        self.panes[name].show_picture(shown)
         self.show_overlay(name)
         if self.is_settled():
             self._first_drawn()

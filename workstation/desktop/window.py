@@ -14,6 +14,7 @@ from workstation.desktop.arrival_bar import ArrivalBar
 from workstation.desktop.background import Steps, Works
 from workstation.desktop.capture_commands import CaptureCommands
 from workstation.desktop.help_commands import HelpCommands
+from workstation.desktop.images import PaneImage, image_of
 from workstation.desktop.language import tr
 from workstation.desktop.menus import PANELS, Menus
 from workstation.desktop.model import measure_edits
@@ -244,7 +245,7 @@ class MainWindow(SeriesWindow):
         self.open_series(self.opened.series.uid, before=self.opened, bridged=self.opened.session.bridged)
 
     def _show_preview(self, picture: Picture) -> None:
-        self.preview.show_picture(picture, full=False)
+        self.preview.show_picture(PaneImage(picture, False, image_of(picture)))
         self.preview.show_message(tr("Building the volume …"))
         self.pages.setCurrentWidget(self.preview)
 
