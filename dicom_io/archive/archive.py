@@ -40,6 +40,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.archive import described
 from dicom_io.archive.database import INDEX_TABLES, make_tables, open_database, unflushed
+from dicom_io.archive.described import Summary
 from dicom_io.archive.durable import (
     alive,
     boot,
@@ -105,25 +106,6 @@ class Shelved:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """One line of a series list: how many instances the series has, and the header values and path of the first.
-
-    The first instance is the one that `Series.first` gives.
-    """
-
-    series_uid: str
-    study_uid: str
-    patient_id: str
-    accession: str
-    modality: str
-    description: str
-    study_date: str
-    instances: int
-    is_image: bool
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
 class _SpooledFile:
     """A file in the spool, its header and the digest of its content."""
 
@@ -149,7 +131,7 @@ class Archive:
                 make_tables(connection, INDEX_TABLES)
         self.leases = Leases(self._database)
         self._rows = unflushed(self._database)
-        self.catalogue = described.SeriesCatalogue(self._database, self._rows, _INSTANCE, self.summaries)
+        self.catalogue = described.SeriesCatalogue(self._database, self._rows, _INSTANCE, self._indexed)
         self._flushed: set[Path] = set()
 
     @functools.cached_property
@@ -379,7 +361,11 @@ class Archive:
             return tuple(sorted(connection.execute(query).scalars()))
 
     def summaries(self, series_uids: Collection[str] | None = None) -> tuple[Summary, ...]:
-        """Lists every series, or the named ones, by UID. The database reads them, much faster than `all_series`."""
+        """Lists every series, or the named ones, by UID: from the catalogue, much faster than `all_series`."""
+        return self.catalogue.summaries(series_uids)
+
+    def _indexed(self, series_uids: Collection[str] | None) -> tuple[Summary, ...]:
+        """Lists series by what the index says of their first instances."""
         query = _summaries(self._database.dialect.name, series_uids)
         with self._database.connect() as connection:
             found = connection.execute(query).all()
@@ -449,7 +435,7 @@ class Archive:
         rows, _ = self._rows_of(files)
         if rows:
             self._index(rows)
-            self.catalogue.forget()
+            self.catalogue.forget({str(row["series_uid"]) for row in rows})
         return len(rows)
 
     def extent(self) -> tuple[int, int, int, int]:
@@ -484,8 +470,12 @@ class Archive:
 
     def forget(self, uids: Collection[str]) -> None:
         """Removes instances from the index; their files stay where they are."""
+        mine = _INSTANCE.c.sop_instance_uid.in_(uids)
+        with self._database.connect() as connection:
+            series = list(connection.execute(select(_INSTANCE.c.series_uid).where(mine).distinct()).scalars())
+        self.catalogue.forget(series)
         with self._database.begin() as connection:
-            connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid.in_(uids)))
+            connection.execute(delete(_INSTANCE).where(mine))
 
     def index_instead(self, instance: Instance, digest: str) -> Instance:
         """Replaces an instance's row by one for the file that is at its place now."""
@@ -494,7 +484,7 @@ class Archive:
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid == instance.sop_instance_uid))
             connection.execute(insert(_INSTANCE), row)
-        self.catalogue.forget()
+        self.catalogue.forget([instance.series_uid])
         return replace(instance, path=str(place))
 
     def place_of(self, instance: Instance) -> Path:

@@ -13,8 +13,9 @@ from typing import Literal, get_args
 
 from sqlalchemy import Column, Engine, Integer, String, Table, Text, func, insert, select
 
-from dicom_io.archive.archive import Archive, Summary
+from dicom_io.archive.archive import Archive
 from dicom_io.archive.database import INDEX_TABLES
+from dicom_io.archive.described import Summary
 
 _COMPLETION = Table(
     "series_completion",

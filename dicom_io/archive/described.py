@@ -1,7 +1,8 @@
-"""What C-FIND looks at: one row a series, with the header of its first instance and the values asked for most.
+"""What a work list and C-FIND look at: one row a series, with the header of its first instance and the values asked for
+most.
 
 Made when somebody asks, from the index and the files, and kept for the next time: a series is read once, however often
-a PACS asks. Only rows of series that have come, grown or changed since are made anew.
+a PACS asks and a desktop starts. Only rows of series that have come, grown or changed since are made anew.
 """
 
 import contextlib
@@ -9,9 +10,9 @@ import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import pydicom
+from pydantic import TypeAdapter
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from sqlalchemy import (
@@ -39,8 +40,8 @@ from dicom_io.errors import NotReadable
 from dicom_io.files.headers import read_dataset, read_instance
 from dicom_io.files.scanning import batches
 
-_DESCRIBED = Table(
-    "described",
+_SERIES = Table(
+    "catalogue",
     INDEX_TABLES,
     Column("series_uid", String(64), primary_key=True),
     Column("study_uid", String(64), index=True, nullable=False),
@@ -53,6 +54,7 @@ _DESCRIBED = Table(
     Column("accession", Text, index=True),
     Column("modality", Text, index=True),
     Column("header", LargeBinary),  # the file up to its pixels; null where that is long
+    Column("summary", Text, nullable=False),  # the Summary as JSON
 )
 # The column of a key, and the value representation by which it is compared.
 _COLUMNS = {
@@ -65,42 +67,29 @@ _COLUMNS = {
 _LONGEST_HEADER, _LONGEST_VALUE, _AT_ONCE, _STARS = 1 << 16, 256, 100, 3
 
 
-class _Listed(Protocol):
-    """What `Archive.summaries` gives of a series."""
-
-    @property
-    def series_uid(self) -> str: ...
-    @property
-    def study_uid(self) -> str: ...
-    @property
-    def instances(self) -> int: ...
-    @property
-    def modality(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Described:
-    """A series for C-FIND. path : of its first instance. header : that file up to its pixels, None where it is not at
-    hand."""
+class Summary:
+    """One line of a series list: how many instances the series has, and the header values and path of the first.
+
+    The first instance is the one that `Series.first` gives. patient_name, manufacturer : empty where its file has
+    become unreadable.
+    """
 
     series_uid: str
     study_uid: str
-    instances: int
+    patient_id: str
+    accession: str
     modality: str
+    description: str
+    study_date: str
+    instances: int
+    is_image: bool
     path: str
-    header: bytes | None = None
+    patient_name: str = ""
+    manufacturer: str = ""
 
-    def dataset(self) -> Dataset | None:
-        """Returns the header of the first instance; None when its file has become unreadable."""
-        if self.header is not None:
-            with contextlib.suppress(Exception):
-                return pydicom.dcmread(io.BytesIO(self.header), stop_before_pixels=True)
-        try:
-            return read_dataset(self.path)
-        except (NotReadable, OSError):
-            return None
+
+_SUMMARIES = TypeAdapter(Summary)
 
 
 def values_of(element: DataElement) -> list[str]:
@@ -117,87 +106,108 @@ def comparable(value: str, vr: str) -> str:
 
 
 class SeriesCatalogue:
-    """The rows in a database. counted : a table with a row for each instance and its `series_uid`. summaries : lists
-    the named series, or all."""
+    """The rows in a database. counted : a table with a row for each instance and its `series_uid`. indexed : lists the
+    named series, or all, by what the index says."""
 
     def __init__(
         self,
         database: Engine,
         rows: Engine,
         counted: Table,
-        summaries: Callable[[Collection[str] | None], Sequence[_Listed]],
+        indexed: Callable[[Collection[str] | None], Sequence[Summary]],
     ) -> None:
-        self._database, self._rows, self._counted, self._summaries = database, rows, counted, summaries
+        self._database, self._rows, self._counted, self._indexed = database, rows, counted, indexed
 
-    def forget(self) -> None:
-        """Removes all rows, because files have changed under the same UIDs."""
+    def forget(self, series_uids: Iterable[str] | None = None) -> None:
+        """Removes the rows of series, or all, because files have changed under the same UIDs."""
         with self._rows.begin() as connection:
-            connection.execute(delete(_DESCRIBED))
+            if series_uids is None:
+                connection.execute(delete(_SERIES))
+            for some in batches(series_uids or (), _AT_ONCE):
+                connection.execute(delete(_SERIES).where(_SERIES.c.series_uid.in_(some)))
 
-    def candidates(self, keys: Dataset) -> list[Described]:
+    def summaries(self, series_uids: Collection[str] | None = None) -> tuple[Summary, ...]:
+        """Lists every series, or the named ones, by UID. Opens no file of a series that was described before."""
+        unsaved = self._bring_up_to_date(series_uids)
+        if series_uids is None or len(series_uids) > _AT_ONCE:
+            found = self._read()
+            wanted = found.keys() if series_uids is None else set(series_uids)
+        else:
+            found, wanted = self._read(_SERIES.c.series_uid.in_(series_uids)), set(series_uids)
+        found |= unsaved
+        return tuple(found[uid] for uid in sorted(found) if uid in wanted or uid in unsaved)
+
+    def candidates(self, keys: Dataset) -> list[Summary]:
         """Returns all series of every study that may match the keys of a query, by study and series. None that matches
         is missing; the caller looks at each. Opens no file of a series that was described before."""
         unsaved = self._bring_up_to_date()
-        columns = _DESCRIBED.c
-        query = select(columns.series_uid, columns.study_uid, columns.instances, columns.modality, columns.path)
-        if not unsaved:
-            query = query.where(*self._conditions(keys))
-        with self._database.connect() as connection:
-            found = {row.series_uid: Described(*row) for row in connection.execute(query)}
-        found |= unsaved
+        found = self._read(*([] if unsaved else self._conditions(keys))) | unsaved
         return sorted(found.values(), key=lambda one: (one.study_uid, one.series_uid))
 
-    def datasets(self, series: Iterable[Described]) -> Iterator[tuple[Described, Dataset]]:
+    def datasets(self, series: Iterable[Summary]) -> Iterator[tuple[Summary, Dataset]]:
         """Yields series with the header of their first instance, without those whose file has become unreadable."""
         for some in batches(series, _AT_ONCE):
-            query = select(_DESCRIBED.c.series_uid, _DESCRIBED.c.header)
-            wanted = [one.series_uid for one in some if one.header is None]
+            query = select(_SERIES.c.series_uid, _SERIES.c.header)
             with self._database.connect() as connection:
-                rows = connection.execute(query.where(_DESCRIBED.c.series_uid.in_(wanted))).all() if wanted else ()
-            held = {row.series_uid: row.header for row in rows}
+                rows = connection.execute(query.where(_SERIES.c.series_uid.in_([one.series_uid for one in some])))
+                held = {row.series_uid: row.header for row in rows}
             for one in some:
-                ds = (one if one.header is not None else replace(one, header=held.get(one.series_uid))).dataset()
+                ds = _header(one, held.get(one.series_uid))
                 if ds is not None:
                     yield one, ds
 
-    def _bring_up_to_date(self) -> dict[str, Described]:
-        """Describes the series that have come or grown. Returns those that could not be written: another process has
-        just done it, or the disk is full."""
-        counted, columns = self._counted.c.series_uid, _DESCRIBED.c
+    def _read(self, *conditions: ColumnElement[bool]) -> dict[str, Summary]:
+        """Returns the series whose rows fulfil the conditions, by UID."""
+        query = select(_SERIES.c.series_uid, _SERIES.c.instances, _SERIES.c.summary).where(*conditions)
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        return {uid: replace(_SUMMARIES.validate_json(summary), instances=count) for uid, count, summary in rows}
+
+    def _bring_up_to_date(self, series_uids: Collection[str] | None = None) -> dict[str, Summary]:
+        """Describes the series, or the named ones, that have come or grown. Returns those that could not be written:
+        another process has just done it, or the disk is full."""
+        counted, columns = self._counted.c.series_uid, _SERIES.c
         now = select(counted, func.count().label("instances")).group_by(counted)
         there = select(columns.series_uid, columns.instances)
+        if series_uids is not None and len(series_uids) <= _AT_ONCE:
+            now = now.where(counted.in_(series_uids))
+            there = there.where(columns.series_uid.in_(series_uids))
         gone = there.where(~select(counted).where(counted == columns.series_uid).exists())
         with self._database.connect() as connection:
             changed = set(connection.execute(now.except_(there)).scalars())
             lost = list(connection.execute(gone).scalars())
             if not changed and not lost:
                 return {}
-            paths = {row.series_uid: row.path for row in connection.execute(select(columns.series_uid, columns.path))}
-        summaries = [
-            one for one in self._summaries(None if len(changed) > _AT_ONCE else changed) if one.series_uid in changed
+            places = select(columns.series_uid, columns.path)
+            if len(changed) <= _AT_ONCE:
+                places = places.where(columns.series_uid.in_(changed))
+            paths = {row.series_uid: row.path for row in connection.execute(places)}
+        indexed = [
+            one for one in self._indexed(None if len(changed) > _AT_ONCE else changed) if one.series_uid in changed
         ]
-        grown = [one for one in summaries if paths.get(one.series_uid) == one.path]
-        fresh = [_described(one) for one in summaries if paths.get(one.series_uid) != one.path]
+        grown = [one for one in indexed if paths.get(one.series_uid) == one.path]
+        fresh = [_described(one) for one in indexed if paths.get(one.series_uid) != one.path]
         again = [uid for one in fresh if (uid := str(one["series_uid"])) in paths]
         try:
             with self._rows.begin() as connection:
                 for some in batches((*lost, *again), _AT_ONCE):
-                    connection.execute(delete(_DESCRIBED).where(columns.series_uid.in_(some)))
+                    connection.execute(delete(_SERIES).where(columns.series_uid.in_(some)))
                 for one in grown:
-                    mine = update(_DESCRIBED).where(columns.series_uid == one.series_uid)
+                    mine = update(_SERIES).where(columns.series_uid == one.series_uid)
                     connection.execute(mine.values(instances=one.instances))
                 if fresh:
-                    connection.execute(insert(_DESCRIBED), fresh)
+                    connection.execute(insert(_SERIES), fresh)
         except DBAPIError:
-            return {
-                one.series_uid: Described(one.series_uid, one.study_uid, one.instances, one.modality, one.path)
-                for one in summaries
+            made = {str(row["series_uid"]): _SUMMARIES.validate_json(str(row["summary"])) for row in fresh}
+            known = self._read(columns.series_uid.in_([one.series_uid for one in grown])) if grown else {}
+            return made | {
+                one.series_uid: replace(known.get(one.series_uid, one), instances=one.instances) for one in grown
             }
         return {}
 
     def _conditions(self, keys: Dataset) -> Iterator[ColumnElement[bool]]:
         """Yields what a series of a study has to fulfil so that the study may match."""
-        columns, mine = _DESCRIBED.c, list[ColumnElement[bool]]()
+        columns, mine = _SERIES.c, list[ColumnElement[bool]]()
         for element in keys:
             keyword = "Modality" if element.keyword == "ModalitiesInStudy" else element.keyword
             if element.is_empty:
@@ -236,7 +246,19 @@ class SeriesCatalogue:
         return column.like(pattern, escape="\\")
 
 
-def _described(one: _Listed) -> dict[str, object]:
+def _header(one: Summary, held: bytes | None) -> Dataset | None:
+    """Returns the header of a series' first instance; None when its file has become unreadable. held : that file up to
+    its pixels, where it is at hand."""
+    if held is not None:
+        with contextlib.suppress(Exception):
+            return pydicom.dcmread(io.BytesIO(held), stop_before_pixels=True)
+    try:
+        return read_dataset(one.path)
+    except (NotReadable, OSError):
+        return None
+
+
+def _described(one: Summary) -> dict[str, object]:
     """Reads the first instance of a series. An unreadable one is described without values, and is no answer."""
     row: dict[str, object] = {
         "series_uid": one.series_uid, "study_uid": one.study_uid, "instances": one.instances, "path": one.path,
@@ -249,7 +271,16 @@ def _described(one: _Listed) -> dict[str, object]:
         row["header"] = start if len(start) <= _LONGEST_HEADER else None
         ds = read_dataset(one.path)
         row |= {column: _held(ds, keyword, vr) for keyword, (column, vr) in _COLUMNS.items()}
-    return row
+        one = replace(one, patient_name=_shown(ds, "PatientName"), manufacturer=_shown(ds, "Manufacturer"))
+    return row | {"summary": _SUMMARIES.dump_json(one).decode()}
+
+
+def _shown(ds: Dataset, keyword: str) -> str:
+    """Returns a value as text; nothing for one that pydicom cannot convert."""
+    try:
+        return str(ds.get(keyword) or "")
+    except Exception:  # noqa: BLE001 - it cannot be shown
+        return ""
 
 
 def _held(ds: Dataset, keyword: str, vr: str) -> str | None:

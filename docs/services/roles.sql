@@ -41,21 +41,21 @@ GRANT INSERT, UPDATE, DELETE ON lease TO
     workstation_backup;
 
 -- Receives: the index of instances, news of them, answers to storage commitment, and what is to be decided after these.
-GRANT INSERT, UPDATE, DELETE ON instance, described TO workstation_receive;
+GRANT INSERT, UPDATE, DELETE ON instance, catalogue TO workstation_receive;
 GRANT INSERT ON news, due, commitment_answered, attempt TO workstation_receive;
 GRANT INSERT, UPDATE, DELETE ON commitment_asked, commitment_answered, unfinished TO workstation_receive;
 
 -- Files, hears HL7 and decides: the casebook, charges and their messages. Not the journal, people or papers.
 GRANT INSERT ON received, concern, refused, record, decision, ledger, message, attempt, charge, credit, charge_event,
     series_completion TO workstation_decide;
-GRANT INSERT, UPDATE, DELETE ON due, news, described, instance, unfinished TO workstation_decide;
+GRANT INSERT, UPDATE, DELETE ON due, news, catalogue, instance, unfinished TO workstation_decide;
 
 -- Delivers: what came of each attempt, and storage commitment.
 GRANT INSERT ON attempt, due TO workstation_deliver;
 GRANT INSERT, UPDATE, DELETE ON unfinished, commitment_asked, commitment_answered, commitment_offered TO workstation_deliver;
 
 -- Prepares: its own list, and the index of instances, where a prior comes by C-GET or DICOMweb.
-GRANT INSERT, UPDATE, DELETE ON preparation, preparation_asked, fetched_prior, described, instance TO
+GRANT INSERT, UPDATE, DELETE ON preparation, preparation_asked, fetched_prior, catalogue, instance TO
     workstation_prepare;
 
 -- The console: what people decide, who may work here, and what it keeps between two requests. Not the journal: no record
@@ -63,10 +63,10 @@ GRANT INSERT, UPDATE, DELETE ON preparation, preparation_asked, fetched_prior, d
 GRANT INSERT ON received, concern, refused, record, decision, ledger, message, attempt, charge, credit, charge_event,
     act, person, series_completion TO workstation_web;
 GRANT INSERT, UPDATE, DELETE ON console_session, sign_in_attempt, saved_view, presence, result_link, due, news,
-    instance, described, unfinished, preparation, preparation_asked, fetched_prior TO workstation_web;
+    instance, catalogue, unfinished, preparation, preparation_asked, fetched_prior TO workstation_web;
 
 -- Desktops and the command line, where people act.
 GRANT INSERT ON received, concern, refused, record, decision, ledger, message, attempt, charge, credit, charge_event,
     series_completion, event, act, papers, person TO workstation_work;
-GRANT INSERT, UPDATE, DELETE ON due, news, instance, described, unfinished, commitment_asked, commitment_answered,
+GRANT INSERT, UPDATE, DELETE ON due, news, instance, catalogue, unfinished, commitment_asked, commitment_answered,
     commitment_offered, preparation, preparation_asked, fetched_prior, result_link, console_session TO workstation_work;

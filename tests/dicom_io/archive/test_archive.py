@@ -14,10 +14,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import OperationalError
 
 from dicom_io.archive import archive as module
-from dicom_io.archive import durable
-from dicom_io.archive.archive import Archive, Summary
+from dicom_io.archive import described, durable
+from dicom_io.archive.archive import Archive
+from dicom_io.archive.described import Summary
 from dicom_io.capabilities import DEFLATED
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
 from dicom_io.files.scanning import read_all
@@ -497,7 +499,7 @@ def test_summaries_say_what_the_series_say(archive: Archive) -> None:
     expected = [
         Summary(
             s.uid, s.first.study_uid, s.first.patient_id, s.first.accession, s.modality, s.description,
-            s.first.study_date, len(s.instances), s.first.is_image, s.first.path,
+            s.first.study_date, len(s.instances), s.first.is_image, s.first.path, "Phantom^Small", "Phantom Maker",
         )
         for s in archive.all_series()
     ]  # fmt: skip
@@ -508,6 +510,48 @@ def test_summaries_say_what_the_series_say(archive: Archive) -> None:
         s for s in expected if s.series_uid == derived("bare")
     )
     assert archive.summaries([]) == ()
+
+
+def test_a_series_is_read_once_for_all_summaries(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by a process that starts later: reading twenty thousand files would take half a minute each time."""
+    archive.keep(slices(2))
+    before = archive.summaries()
+
+    def opened(path: object) -> None:
+        raise AssertionError(f"{path} was opened")
+
+    monkeypatch.setattr(described, "read_dataset", opened)
+    assert Archive(archive.root).summaries() == before
+    assert archive.summaries([before[0].series_uid]) == before
+
+
+def test_a_summary_follows_its_series(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = slices(3)
+    first.PatientName, second.PatientName = "First^A", "Second^B"
+    archive.keep([first, second])
+    (before,) = archive.summaries()
+    # One goes and another comes: as many as before, and another first one.
+    archive.forget([first.SOPInstanceUID])
+    archive.keep([third])
+    (after,) = archive.summaries()
+    assert (before.patient_name, after.patient_name, after.instances) == ("First^A", "Second^B", 2)
+
+    def full(*_: object) -> None:
+        raise OperationalError("full", None, Exception("disk full"))
+
+    archive.keep([first, *slices(1, "another")])
+    monkeypatch.setattr(archive.catalogue._rows, "begin", full)
+    found = {one.series_uid: (one.patient_name, one.instances) for one in archive.summaries()}
+    assert found == {after.series_uid: ("First^A", 3), derived("another"): ("Phantom^Small", 1)}
+
+
+def test_a_series_whose_file_is_gone_stays_in_the_list(archive: Archive) -> None:
+    """With what the index says of it; the others are listed as ever."""
+    archive.keep([*slices(1, "gone"), *slices(1, "there")])
+    Path(archive.series(derived("gone")).first.path).unlink()
+    found = {one.series_uid: (one.patient_id, bool(one.patient_name)) for one in archive.summaries()}
+    assert found[derived("gone")] == (found[derived("there")][0], False)
+    assert found[derived("there")][1]
 
 
 def test_summaries_read_the_headers_of_other_databases_as_json() -> None:

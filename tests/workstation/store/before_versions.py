@@ -2,6 +2,8 @@
 
 from sqlalchemy import Engine, text
 
+from workstation.store.migrations.versions import v0001_release_0_2_0
+
 # Tables that came with a step of their own.
 LATER = (
     "lease",
@@ -14,7 +16,10 @@ LATER = (
     "saved_view",
     "presence",
     "result_link",
+    "catalogue",
 )
+# A table that a later step took away.
+_GONE = v0001_release_0_2_0.METADATA.tables["described"]
 
 
 def as_before_versions(engine: Engine) -> None:
@@ -22,3 +27,4 @@ def as_before_versions(engine: Engine) -> None:
     with engine.begin() as connection:
         for table in ("alembic_version", *LATER):
             connection.execute(text(f"DROP TABLE {table}"))
+        _GONE.create(connection)

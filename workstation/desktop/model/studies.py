@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dicom_io.archive.archive import Summary
 from dicom_io.archive.arrivals import SeriesProgress, Stage
+from dicom_io.archive.described import Summary
 from dicom_io.errors import VolumeRefused
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.person_names import listed
@@ -128,7 +128,6 @@ class Studies:
         self.site = site
         self._rules = load_hanging(site.root / "hanging.toml")
         self._summaries: dict[str, Summary] = {}
-        self._headers: dict[str, tuple[str, str]] = {}
         self._states: dict[Path, tuple[int, str]] = {}
         # Reports by session, as far as the journal was read; and the sessions of each series.
         self._reports: Counter[str] = Counter()
@@ -149,7 +148,6 @@ class Studies:
                 continue
             if self.is_ours(series):
                 continue
-            patient, _ = self._header(series.series_uid, series.path)
             # What is signed is decided: of the others nothing need be looked up.
             signed = self._reported(series.series_uid) if series.accession in decided else "to read"
             reading = waiting.get(series.series_uid) or signed
@@ -159,7 +157,7 @@ class Studies:
                 reading, making = prepared.get(series.series_uid, (reading, None))
             found.append(
                 Row(
-                    series.series_uid, series.study_uid, patient, series.patient_id, series.accession,
+                    series.series_uid, series.study_uid, series.patient_name, series.patient_id, series.accession,
                     series.study_date, series.modality, series.description, series.instances, reading,
                     decided.get(series.accession, "none"), standing[series.series_uid], making=making,
                 )
@@ -220,7 +218,7 @@ class Studies:
 
     def is_ours(self, series: Summary) -> bool:
         """Whether a series was made here."""
-        return self._header(series.series_uid, series.path)[1] == OUR_NAME
+        return series.manufacturer == OUR_NAME
 
     def _waiting(self) -> dict[str, str]:
         """Returns by series `signed` while what was signed is being stored, `to sign` where a person captured pictures,
@@ -254,13 +252,6 @@ class Studies:
         most = max(self._reports[session] for session in self._sessions[series_uid])
         return "to read" if most == 0 else "signed" if most == 1 else "amended"
 
-    def _header(self, series_uid: str, path: str) -> tuple[str, str]:
-        """Returns (patient's name, manufacturer) of a series; read once from a file, as the index lacks them."""
-        if series_uid not in self._headers:
-            ds = read_dataset(path)
-            self._headers[series_uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
-        return self._headers[series_uid]
-
     def volumes(self, series_uid: str) -> tuple[VolumeOffer, ...]:
         """Returns a series' volumes, in order. Raises VolumeRefused with the reason when it has none."""
         return volumes_of(self.site.archive.series(series_uid))
@@ -275,7 +266,7 @@ class Studies:
         identity, offers = self.identity(series_uid), bridged_volumes_of(series)
         with suppress(VolumeRefused):
             offers = (*volumes_of(series), *offers)
-        is_ours = self._header(series_uid, series.first.path)[1] == OUR_NAME
+        is_ours = any(self.is_ours(one) for one in self.site.archive.summaries([series_uid]))
         return Images(found, str(why), identity.title, identity, () if is_ours else offers)
 
     def preview(
