@@ -268,8 +268,11 @@ def _described(one: Summary) -> dict[str, object]:
         end = read_instance(Path(one.path)).pixel_offset
         with Path(one.path).open("rb") as file:
             start = file.read(end if end >= 0 else _LONGEST_HEADER + 1)
-        row["header"] = start if len(start) <= _LONGEST_HEADER else None
-        ds = read_dataset(one.path)
+        held = start if len(start) <= _LONGEST_HEADER else None
+        ds = _header(one, held)
+        if ds is None:
+            raise NotReadable(one.path)
+        row["header"] = held
         row |= {column: _held(ds, keyword, vr) for keyword, (column, vr) in _COLUMNS.items()}
         one = replace(one, patient_name=_shown(ds, "PatientName"), manufacturer=_shown(ds, "Manufacturer"))
     return row | {"summary": _SUMMARIES.dump_json(one).decode()}

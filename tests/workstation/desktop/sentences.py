@@ -14,6 +14,7 @@ from workstation.desktop import (
     segments_panel,
     signed_panel,
     study_list,
+    study_table,
     target_commands,
     viewer,
 )
@@ -44,7 +45,7 @@ def sentences() -> list[str]:
                 found += [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
     found += keys.ACTIONS.values()
     found += [text for pair in keys.MOUSE for text in pair]
-    found += [*menus._MENUS, *menus._IN_BAR.values(), *screen.LAYOUT_TITLES.values(), *study_list._COLUMNS]
+    found += [*menus._MENUS, *menus._IN_BAR.values(), *screen.LAYOUT_TITLES.values(), *study_table.COLUMNS]
     found += [*(tool.capitalize() for tool in viewer.TOOLS), *get_args(screen.MeasureKind)]
     found += [
         *studies.READINGS,

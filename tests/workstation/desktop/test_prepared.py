@@ -28,7 +28,7 @@ from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.identity import SeriesIdentity
 from workstation.desktop.model.session import session_file
 from workstation.desktop.model.studies import Opened
-from workstation.desktop.study_list import reading_of
+from workstation.desktop.study_table import reading_of
 from workstation.preparation.proposals import PreparedPrior, folder_of, proposal_in, take
 from workstation.preparation.working import plan_all
 from workstation.preparing import PriorWanted

@@ -446,6 +446,10 @@ def test_the_work_list_puts_numbers_in_their_order_and_keeps_what_is_chosen(wind
     assert column(5) == ["abdomen", "Caput", "Thorax"] and shown.table.currentIndex().row() == 1
     shown.search.setText("CAPUT")
     assert column(6) == ["20"]
+    assert shown.chosen_series() == "1.2.20"
+    shown.search.setText("thorax")
+    assert column(6) == ["9"] and shown.chosen_series() == ""
+    shown.search.setText("caput")
     with qtbot.waitSignal(shown.opened) as opened:
         qtbot.keyClick(shown.search, Qt.Key.Key_Return)
     assert opened.args == ["1.2.20"]
