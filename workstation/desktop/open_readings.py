@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QTabBar, QTabWidget, QToolButton
+from PySide6.QtWidgets import QTabBar, QTabWidget, QToolButton, QWidget
 
 from dicom_io.evidence import Person
 from render.protocols import Protocol
@@ -90,25 +90,32 @@ def make_reading(
         viewer.drawer.bring = bring
         _add_window_keys(viewer)
         yield
-        tabs.addTab(scrolled(LookPanel(viewer)), tr("Look"))
+        _add_panel(tabs, scrolled(LookPanel(viewer)), tr("Look"))
         yield
         tray = Tray(viewer, found.priors)
-        tabs.addTab(tray, tr("Captures"))
+        _add_panel(tabs, tray, tr("Captures"))
         yield
-        tabs.addTab(scrolled(Measures(viewer)), tr("Measures"))
+        _add_panel(tabs, scrolled(Measures(viewer)), tr("Measures"))
         yield
         segments = scrolled(SegmentsPanel(viewer))
         yield
-        tabs.addTab(segments, tr("Segments"))
+        _add_panel(tabs, segments, tr("Segments"))
         yield
         report = ReportPanel(viewer, region)
         yield
-        tabs.addTab(report, tr("Report"))
+        _add_panel(tabs, report, tr("Report"))
         yield
     except GeneratorExit:
         viewer.close_session()
         raise
     return OpenReading(found, viewer, report, tray, tabs, found.session.screen)
+
+
+def _add_panel(tabs: QTabWidget, panel: QWidget, title: str) -> None:
+    """Adds a panel, styled: else the turn of the event loop that shows all of them would style all of them."""
+    tabs.addTab(panel, title)
+    for part in panel.findChildren(QWidget):
+        part.ensurePolished()
 
 
 def with_bridged_gaps(identity: SeriesIdentity) -> SeriesIdentity:

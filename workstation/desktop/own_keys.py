@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
+    QApplication,
     QComboBox,
     QListWidget,
     QTableWidget,
@@ -32,6 +33,30 @@ class OwnKeys(QObject):
                 self._act()
                 return True
         return super().eventFilter(watched, event)
+
+
+class KeysBeforeShortcuts(QObject):
+    """Has a key that a list, a box or a button uses go to it before the shortcuts, in every window of the program."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._follow)
+
+    def _follow(self, old: QWidget | None, now: QWidget | None) -> None:
+        """Watches the widget that has the keys, and no other: what all of them get is too much for Python."""
+        if old is not None:
+            old.removeEventFilter(self)
+        if now is not None:
+            now.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        ours = event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent)
+        if ours and is_its_own(watched, event):  # type: ignore[arg-type]
+            event.accept()
+            return True
+        return False
 
 
 def is_its_own(watched: QObject, event: QKeyEvent) -> bool:

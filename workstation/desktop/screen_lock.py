@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QWindow
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QWidget
 
 from dicom_io.person_names import listed
@@ -11,7 +11,6 @@ from workstation.desktop import dialogs
 from workstation.desktop.language import tr
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.open_readings import DeskReader
-from workstation.desktop.own_keys import is_its_own
 from workstation.desktop.plain import PlainLabel
 
 _LOCK_MS = 15 * 60 * 1000  # locks after this time without a key or mouse move
@@ -45,8 +44,9 @@ class ScreenLock(QObject):
         self.idle.setInterval(_LOCK_MS)
         self.idle.timeout.connect(self.lock)
         application = QApplication.instance()
-        if application is not None:
-            application.installEventFilter(self)
+        if isinstance(application, QApplication):
+            application.focusWindowChanged.connect(self._watch)
+            self._watch(application.focusWindow())
         self._show_person()
 
     def sign_in_or_lock(self) -> None:
@@ -98,14 +98,15 @@ class ScreenLock(QObject):
             self._unsaid = (sentence, bad)
         return self.covered
 
+    def _watch(self, window: QWindow | None) -> None:
+        """Watches a window of the screen from the first time that it has the keys. It alone gets what a person does;
+        the widgets in it also get thousands of other events."""
+        if window is not None:
+            window.installEventFilter(self)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        """Restarts the idle timer at any key or mouse move. A key that a list, a box or a button uses goes to it before
-        the shortcuts."""
-        kind = event.type()  # once: every event of the window passes here
-        if kind == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and is_its_own(watched, event):
-            event.accept()
-            return True
-        if kind in _PRESENCE and self.idle.isActive():
+        """Restarts the idle timer at any key or mouse move."""
+        if self.idle.isActive() and event.type() in _PRESENCE:
             self.idle.start()
         return False
 

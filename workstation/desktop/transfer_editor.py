@@ -74,9 +74,11 @@ class TransferEditor(QWidget):
         painter.fillRect(self.rect(), QColor(12, 14, 16))
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(58, 64, 72))
+        width, foot, corners = inner.width() / _BINS, inner.bottom(), list[QPointF]()
         for n, height in enumerate(self._heights):
-            width = inner.width() / _BINS
-            painter.drawRect(QRectF(inner.left() + n * width, inner.bottom(), width, -height * inner.height()))
+            left, top = inner.left() + n * width, foot - height * inner.height()
+            corners += (QPointF(left, top), QPointF(left + width, top))
+        painter.drawPolygon(QPolygonF([QPointF(inner.left(), foot), *corners, QPointF(inner.right(), foot)]))
         places = [self.place(n) for n in range(len(points))]
         painter.setPen(QPen(QColor(225, 225, 225), 1.5))
         painter.drawPolyline(QPolygonF(places))

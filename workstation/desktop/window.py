@@ -25,6 +25,7 @@ from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, protocols_for
 from workstation.desktop.model.studies import Opened
 from workstation.desktop.open_readings import DeskReader, OpenReading, SeriesTabs, make_reading, said_of_opening
+from workstation.desktop.own_keys import KeysBeforeShortcuts
 from workstation.desktop.pane import Pane
 from workstation.desktop.prior_commands import PriorCommands
 from workstation.desktop.screen_lock import ScreenLock
@@ -87,6 +88,7 @@ class MainWindow(SeriesWindow):
         desk, reader, works, say = self.desk, self.reader, self.works, self.say
         works.said.connect(say)
         self.screen_lock = ScreenLock(desk, reader, self, say)
+        KeysBeforeShortcuts(self)
         self.screen_lock.locking.connect(self._close_windows)
         self.screen_lock.covering.connect(self._cover)
         self.screen_lock.came.connect(self.acts.seen_anew)
