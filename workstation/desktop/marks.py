@@ -62,10 +62,10 @@ def paint_mark(painter: QPainter, mark: MeasureMark, on_widget: OnWidget) -> Non
         for place in (on_widget(p) for p in mark.handles_mm):
             painter.drawRect(QRectF(place.x() - 3.5, place.y() - 3.5, 7.0, 7.0))
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    handles = [on_widget(p) for p in mark.handles_mm] or places
-    shown = len(handles) <= 8 and not (mark.selected or mark.arrow)
-    for place in handles if shown else ():
-        painter.drawEllipse(place, 2.5, 2.5)
+    handles = mark.handles_mm or mark.points_mm
+    if len(handles) <= 8 and not (mark.selected or mark.arrow):
+        for handle in handles:
+            painter.drawEllipse(on_widget(handle), 2.5, 2.5)
 
 
 def paint_labels(

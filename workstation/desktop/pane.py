@@ -1,7 +1,6 @@
 """A pane: paints the last picture that it was given, and the overlay. It decides nothing."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -27,7 +26,9 @@ from render.curved import pixel_mm
 from render.curved_surface import CurvedShape, CurvedSurface, shape_of, surfaces
 from render.geometry import Plane, Vector, View
 from render.marks import pixel_of
+from render.measure import place_on
 from render.recipe import CurvedReformat
+from workstation.desktop.crosshair import COLOURS, CrosshairLine, paint_line
 from workstation.desktop.images import PaneImage
 from workstation.desktop.labels import letters_of_sides, rect_at, wrapped
 from workstation.desktop.language import tr
@@ -35,14 +36,6 @@ from workstation.desktop.marks import MEASURE, Grip, MeasureMark, grip_at, paint
 from workstation.desktop.model.corners import Corner
 from workstation.desktop.model.screen import PaneName, main_pane
 
-# The colour of each plane, the same in every pane.
-COLOURS: dict[str, QColor] = {
-    "axial": QColor(230, 90, 80),
-    "coronal": QColor(90, 200, 110),
-    "sagittal": QColor(90, 150, 240),
-    "solid": QColor(200, 200, 200),
-    "curved": QColor(210, 160, 240),
-}
 _CUBE_PX = 26.0
 _TEXT, _LETTER = QColor(225, 225, 225), QColor(255, 210, 80)
 _MOST_PX = 1280  # a side of a picture on the screen
@@ -51,16 +44,8 @@ _CORNER_PART = 0.42  # of the width, for the text of a corner
 _SAME_SHAPE = 0.97  # sides within this share of the pane's: a coarse picture is a few pixels off
 _STROKE = QColor(255, 255, 255, 90)
 _STRANGER = QColor(255, 110, 90)
+_Coefficients = tuple[float, float, float, float]
 _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class CrosshairLine:
-    """A crosshair line: through a point, along a direction, in the colour of the plane that it marks."""
-
-    through_mm: Vector
-    along: Vector
-    colour: QColor
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +92,8 @@ class Pane(QWidget):
         self.surface: CurvedSurface | None = None
         self.shape: CurvedShape | None = None
         self.rows = self.columns = 1
+        self._affine: tuple[_Coefficients, _Coefficients] | None = None  # (row, column) of a point, LPS mm, on a plane
+        self._framed = ((0, 0, 0, 0), QRectF())
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 120)
@@ -118,12 +105,13 @@ class Pane(QWidget):
         self.rows, self.columns = self._image.height(), self._image.width()
         self._values = picture.pixels[0] if picture.pixels.ndim == 3 and full else None
         self.plane = picture.planes[0] if picture.planes else None
-        self.surface = self.shape = None
+        self.surface = self.shape = self._affine = None
         if isinstance(picture.recipe, CurvedReformat):
             self.surface, self.shape = surfaces(picture.recipe)[0], shape_of(picture.recipe)
             self._pixel_mm = pixel_mm(picture.recipe)
         elif self.plane is not None:
             self._pixel_mm = self.plane.pixel_spacing_mm[0]
+            self._affine = _affine_of(self.plane)
         self.full, self.message = full, ""
         self.update()
 
@@ -191,12 +179,10 @@ class Pane(QWidget):
     def _frame(self) -> QRectF:
         """Returns where the picture is: everywhere, but for one that was drawn for another shape of the pane. That is
         never stretched: what is round stays round until the new one is there."""
-        whole = QRectF(self.rect())
-        scale = min(whole.width() / self.columns, whole.height() / self.rows)
-        width, height = self.columns * scale, self.rows * scale
-        if min(width / max(whole.width(), 1.0), height / max(whole.height(), 1.0)) > _SAME_SHAPE:
-            return whole
-        return QRectF((whole.width() - width) / 2.0, (whole.height() - height) / 2.0, width, height)
+        shape = (self.width(), self.height(), self.rows, self.columns)
+        if shape != self._framed[0]:  # asked for every point that is painted
+            self._framed = (shape, _frame_of(*shape))
+        return self._framed[1]
 
     def pixel(self, at: QPointF) -> tuple[float, float]:
         """Returns (row, column) of the picture under a position of the widget."""
@@ -206,9 +192,12 @@ class Pane(QWidget):
 
     def on_widget(self, place_mm: Vector) -> QPointF:
         """Returns the position of a point of the patient on the widget."""
-        shown = self.surface or self.plane
-        assert shown is not None
-        row, column = pixel_of(shown, place_mm)
+        if self._affine is None:
+            assert self.surface is not None
+            row, column = pixel_of(self.surface, place_mm)
+        else:
+            left, back, up = place_mm
+            row, column = (a + b * left + c * back + d * up for a, b, c, d in self._affine)
         frame = self._frame()
         x, y = (column + 0.5) / self.columns * frame.width(), (row + 0.5) / self.rows * frame.height()
         return QPointF(frame.left() + x, frame.top() + y)
@@ -228,7 +217,7 @@ class Pane(QWidget):
             painter.drawImage(self._frame(), self._over)
         if self._is_placed():
             for line in self.overlay.lines:
-                self._paint_line(painter, line)
+                paint_line(painter, line, self.on_widget)
             for mark in self.overlay.marks:
                 paint_mark(painter, mark, self.on_widget)
             taken = [rect for rect, _, _ in self._corner_lines(painter.fontMetrics())]
@@ -281,26 +270,6 @@ class Pane(QWidget):
                 colour = _STRANGER if self.overlay.stranger and corner == "top_left" else _TEXT
                 found.append((QRectF(x, y, width, height), text, colour))
         return found
-
-    def _paint_line(self, painter: QPainter, line: CrosshairLine) -> None:
-        long = 4000.0
-        a, b = (
-            self.on_widget(
-                (
-                    line.through_mm[0] + way * line.along[0],
-                    line.through_mm[1] + way * line.along[1],
-                    line.through_mm[2] + way * line.along[2],
-                )
-            )
-            for way in (-long, long)
-        )
-        painter.setPen(QPen(line.colour, 1.0))
-        middle = self.on_widget(line.through_mm)
-        length = max(math.hypot(b.x() - a.x(), b.y() - a.y()), 1e-9)
-        gap = QPointF((b.x() - a.x()) / length * 14.0, (b.y() - a.y()) / length * 14.0)
-        # Open in the middle, so that it does not cover the point.
-        painter.drawLine(a, middle - gap)
-        painter.drawLine(middle + gap, b)
 
     def _letters(self) -> list[tuple[str, QPointF]]:
         return [] if self.plane is None else letters_of_sides(self.plane, self.width(), self.height())
@@ -368,12 +337,19 @@ class Pane(QWidget):
         self.resized.emit(self.name)
 
 
-def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Plane) -> tuple[CrosshairLine, ...]:
-    """Returns the lines where the other planes (name, normal) cut this one, through the crosshair."""
-    lines = []
-    n = plane.normal
-    for name, m in others:
-        along = (n[1] * m[2] - n[2] * m[1], n[2] * m[0] - n[0] * m[2], n[0] * m[1] - n[1] * m[0])
-        if sum(v * v for v in along) > 1e-9:
-            lines.append(CrosshairLine(cursor_mm, along, COLOURS[name]))
-    return tuple(lines)
+def _frame_of(width: int, height: int, rows: int, columns: int) -> QRectF:
+    whole = QRectF(0.0, 0.0, width, height)
+    scale = min(width / columns, height / rows)
+    wide, tall = columns * scale, rows * scale
+    if min(wide / max(width, 1.0), tall / max(height, 1.0)) > _SAME_SHAPE:
+        return whole
+    return QRectF((width - wide) / 2.0, (height - tall) / 2.0, wide, tall)
+
+
+def _affine_of(plane: Plane) -> tuple[_Coefficients, _Coefficients]:
+    """Returns (constant, and per mm along each axis of LPS) of row and column: one sum for each of hundreds of points
+    instead of a projection."""
+    row, column = place_on(plane, (0.0, 0.0, 0.0))
+    steps = [place_on(plane, unit) for unit in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]
+    x, y, z = ((r - row, c - column) for r, c in steps)
+    return (row, x[0], y[0], z[0]), (column, x[1], y[1], z[1])

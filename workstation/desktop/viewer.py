@@ -14,6 +14,7 @@ from render.mask_steps import Automatic, MaskStep
 from render.recipe import Recipe
 from render.segment import made
 from render.segment.grid import voxel_mm3
+from workstation.desktop.crosshair import crosshair
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
@@ -48,7 +49,7 @@ from workstation.desktop.model.screen import (
     unfused,
 )
 from workstation.desktop.model.session import ReadingSession
-from workstation.desktop.pane import Overlay, Pane, crosshair
+from workstation.desktop.pane import Overlay, Pane
 
 # The tools in groups: to look, to cut, to mark, to measure.
 TOOL_GROUPS = (
