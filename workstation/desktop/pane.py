@@ -209,7 +209,8 @@ class Pane(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(0, 0, 0))
+        if self._image is None or self._frame() != QRectF(self.rect()):  # else it covers everything
+            painter.fillRect(self.rect(), QColor(0, 0, 0))
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
         if self._image is not None:
             painter.drawImage(self._frame(), self._image)

@@ -320,10 +320,11 @@ def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pi
     starts, through, places = through_slab(volume, recipe, starts, down, right, through)
     fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
     rest = (down, right, through, places, _outside(volume, recipe.window), _whole(volume))
+    height = max(32, math.ceil(_TILE_SAMPLES / (recipe.columns * places.shape[1] * min(len(planes), 64))))
     # Neighbouring planes read the same voxels, so the same rows of several planes follow each other, for the cache.
     return [
         partial(reslice.reslice_rows, *fixed, *rest, *some, *rows, out)
-        for rows in bands(recipe.rows, 32)
+        for rows in bands(recipe.rows, height)
         for some in bands(len(planes), 64)
     ]
 
@@ -347,6 +348,9 @@ def _curved(volume: Volume, recipe: CurvedReformat, out: Pixels) -> list[Tile]:
     return [partial(reslice.reslice_rows, *fixed, *rest, *some, *row, flat) for some in lines_of for row in bands(1)]
 
 
+# So many samples of planes make a tile at least: about a millisecond. After each one a thread waits for the interpreter,
+# which at the desktop is painting the picture before.
+_TILE_SAMPLES = 1 << 18
 # An index far outside every volume: where a path has ended.
 _NOWHERE = -1e6
 
