@@ -1,8 +1,8 @@
 """How long the work list of an archive takes: `python -m tests.benchmarks.bench_worklist`.
 
 Small images under real headers, imported; then the rows that a desktop asks for: the first time, when each series is
-read once for the catalogue, when a desktop starts, and every time after. Beside it every header of the index read and grouped, which is what
-opening all of the archive's series takes.
+read once for the catalogue, when a desktop starts, and every time after. Beside it every header of the index read and
+grouped, which is what opening all of the archive's series takes.
 """
 
 import argparse

@@ -1,5 +1,7 @@
 """The structured report beside the panes, with sentences to begin with for each clinical use."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QTextCursor, QWheelEvent
 from PySide6.QtWidgets import (
@@ -15,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from workstation.desktop.language import tr
 from workstation.desktop.model.report_check import FIELD_TITLES, NO_REGION, REGION_TITLES, Obstacle
+from workstation.desktop.model.report_lines import with_lines
 from workstation.desktop.model.session import CLINICAL_USES, Draft
 from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
@@ -71,6 +74,7 @@ class ReportPanel(QScrollArea):
     def __init__(self, viewer: Viewer, unless_chosen: str = "") -> None:
         super().__init__()
         self._session = viewer.session
+        self._put: dict[str, tuple[str, ...]] = {}  # what each tool put there last
         inner = QWidget()
         form = QVBoxLayout(inner)
         self.use: QComboBox = _Steady()
@@ -160,6 +164,13 @@ class ReportPanel(QScrollArea):
             widget.setEnabled(not sealed)
         if sealed:
             self.why_not.setText("")
+
+    def put(self, source: str, lines: Sequence[str], before: Sequence[str] = ()) -> None:
+        """Puts what a tool has found under the findings; what it put there before makes room. before : what it would
+        have put there before, for a study that was opened again since."""
+        field = self.fields["findings"]
+        field.setPlainText(with_lines(field.toPlainText(), lines, (self._put.get(source, ()), before)))
+        self._put[source] = tuple(lines)
 
     def go_to(self, obstacle: Obstacle) -> None:
         """Puts the cursor on the place that is to be mended, and marks it."""

@@ -59,8 +59,7 @@ class SheetCommands:
             reading.viewer.session.refused()
             return
         reading.viewer.do(edits.collected, sheet.recipes)
-        field = reading.report.fields["findings"]
-        field.setPlainText("\n".join(filter(None, (field.toPlainText().rstrip(), findings_of(sheet, tr)))))
+        reading.report.put(f"sheet {sheet.kind}", findings_of(sheet, tr).split("\n"))
         self._say(
             tr("{count} pictures captured, and the measures are in the findings.", count=len(sheet.recipes)), False
         )

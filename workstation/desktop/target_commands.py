@@ -57,11 +57,10 @@ class TargetCommands:
         dialog = TargetsDialog(viewer, self._parent)
         if not dialog.exec() or self._reader.reading is not reading:
             return
+        before = words_of(viewer, viewer.session.screen)
         viewer.do(measure_edits.with_targets, dialog.targets, dialog.sums)
         if dialog.taken and not viewer.session.sealed:
-            field = reading.report.fields["findings"]
-            text = field.toPlainText().rstrip()
-            field.setPlainText("\n".join(filter(None, (text, *words_of(viewer, viewer.session.screen)))))
+            reading.report.put("targets", words_of(viewer, viewer.session.screen), before)
             self._say(tr("The target lesions are in the findings."), False)
 
 

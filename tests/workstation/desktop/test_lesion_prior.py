@@ -212,6 +212,22 @@ def test_targets_are_chosen_and_their_sum_is_said(root: Path, qtbot: QtBot) -> N
     assert "progressive disease (PD)" in panel.targets_said.text()
     report = window.reader.report
     assert report is not None and "Baseline 40.0 mm" in report.fields["findings"].toPlainText()
+    report.fields["findings"].appendPlainText("Nothing else.")
+
+    def change() -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, TargetsDialog):
+            QTimer.singleShot(20, change)
+            return
+        dialog.baseline.clear()
+        qtbot.keyClicks(dialog.baseline, "50")
+        dialog.take.click()
+
+    QTimer.singleShot(0, change)
+    panel.targets.click()
+    found = report.fields["findings"].toPlainText()
+    assert "Baseline 50.0 mm" in found and "Baseline 40.0 mm" not in found and found.endswith("Nothing else.")
+    viewer.undo()
     viewer.undo()
     assert viewer.session.screen.measures[0].target is None and panel.targets_said.isHidden()
     window.close()

@@ -1,0 +1,15 @@
+"""Lines that a tool writes into a report, and writes anew when it has found something else."""
+
+from collections.abc import Iterable, Sequence
+
+
+def with_lines(text: str, lines: Sequence[str], earlier: Iterable[Sequence[str]] = ()) -> str:
+    """Returns a text with lines in it once: in place of the first of `earlier` that stands there as it was written,
+    else at the end. What a person has changed of them is theirs, and stays."""
+    new, there = [part for line in lines for part in line.split("\n")], text.rstrip().split("\n")
+    for block in (new, *([part for line in each for part in line.split("\n")] for each in earlier)):
+        size = len(block)
+        for start in range(len(there) - size + 1 if size else 0):
+            if there[start : start + size] == block:
+                return "\n".join([*there[:start], *new, *there[start + size :]])
+    return "\n".join([*there, *new] if text.strip() else new)
