@@ -40,6 +40,7 @@ class NamedPreset:
     transfer: TransferFunction
 
 
+@cache
 def preset_names() -> tuple[str, ...]:
     """Returns the names of the transfer functions, in alphabetical order."""
     names = (entry.name.removesuffix(".toml") for entry in files(__name__).iterdir() if entry.name.endswith(".toml"))

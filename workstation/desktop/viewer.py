@@ -338,7 +338,8 @@ class Viewer(QWidget):
         identity = self.other_identity if name in OTHERS else self.identity
         compared = self.session.screen.compared
         over = self.other_identity if compared is not None and compared.blend > 0.0 and self.other is not None else None
-        values = corners.pane_values(self.session.screen, name, volume, identity, pane.mm_per_point(), tr, over)
+        look = tr(self.looks.title_of(self.session.screen.solid.transfer.name))
+        values = corners.pane_values(self.session.screen, name, volume, identity, pane.mm_per_point(), tr, over, look)
         place, value = pane.under_mouse()
         unit = volume.unit if pane.full else ""
         values |= corners.under_the_mouse(place, value, unit)

@@ -20,6 +20,7 @@ from workstation.desktop import (
 )
 from workstation.desktop.model import (
     browsing,
+    corners,
     exporting,
     keys,
     report_check,
@@ -66,6 +67,7 @@ def sentences() -> list[str]:
     found += [signed.OTHER_VOLUME, *exporting.FORMAT_TITLES.values(), *export_dialog.WHICH]
     found += [*signed_panel.SAID, *(said for said in captures_panel.ORIGINS.values() if said)]
     found += [*browsing.AGES, *(title for title in browsing.KIND_TITLES.values() if title)]
+    found += corners.VIEW_WORDS
     found += [*target_commands._COLUMNS, *target_commands.SEEN_TITLES.values()]
     found += ["target lesions", "name", "ID", "birth date", "sex"]  # by which one patient is told from another
     found += ["ordering", "nobody", "charged", "held", "not billable", "correction"]

@@ -1,11 +1,14 @@
 """Whose picture it is, in every pane: what the corners say, and what they say of somebody else."""
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import Dataset
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
@@ -16,15 +19,19 @@ from render.geometry import View, point
 from render.mask_steps import Values
 from render.volume import Volume
 from tests.workstation.desktop.conftest import DOCTOR
+from tests.workstation.desktop.sentences import FOLDER
 from workstation.desktop import window as window_module
 from workstation.desktop.model import edits
 from workstation.desktop.model.corners import (
     CORNERS,
     FIELDS,
+    VIEW_WORDS,
     CornersError,
     load_corners,
     pane_values,
+    rounded,
     under_the_mouse,
+    view_said,
 )
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, identity_of
 from workstation.desktop.model.measuring import Measuring
@@ -245,3 +252,16 @@ def test_values_without_a_unit_have_none() -> None:
     voxels = np.full((8, 8, 8), 5.0, np.float32)
     outlined = Measure("ellipse", ((1.0, 1.0, 4.0), (6.0, 6.0, 4.0)), View.parse("foot"))
     assert Measuring(Volume(voxels, np.eye(4)[[2, 1, 0, 3]], "1")).said_of(outlined).endswith("5 ± 0\n5 … 5")
+
+
+@given(st.floats(0, 360), st.floats(-90, 90), st.floats(-180, 180))
+def test_every_word_of_a_view_is_said_in_the_language_of_the_window(azimuth: float, up: float, roll: float) -> None:
+    view = View(azimuth, up, roll)
+    said = view_said(view, lambda words: f"<{VIEW_WORDS.index(words)}>")
+    assert not re.search("[a-z]", said) and view_said(view) == rounded(view).words
+
+
+def test_a_view_in_german() -> None:
+    catalogue = tomllib.loads((FOLDER / "languages" / "de.toml").read_text(encoding="utf-8"))["sentences"]
+    view = View.parse("anterior, 20 towards left, 10 up, rolled 5 clockwise")
+    assert view_said(view, catalogue.__getitem__) == "anterior, 20 nach links, 10 aufwärts, gedreht 5 im Uhrzeigersinn"

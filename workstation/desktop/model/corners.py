@@ -35,6 +35,12 @@ PANE_FIELDS = (
     "title", "compared", "look", "slice", "position", "thickness", "slab", "window", "zoom", "value", "place",
 )  # fmt: skip
 FIELDS = (*(name for name in SeriesIdentity.__dataclass_fields__ if name != "thickness_mm"), *PANE_FIELDS)
+# The words of a view (`View.words`).
+VIEW_WORDS = (
+    *("anterior", "posterior", "left", "right", "head", "foot"),
+    *("towards anterior", "towards posterior", "towards left", "towards right"),
+    *("up", "down", "rolled", "clockwise", "anticlockwise"),
+)
 _FIELD = re.compile(r"{(\w*)}")
 _OBLIQUE_DEG = 0.5  # a plane within this of the patient's axis is not called oblique
 _AXIS: dict[str, Vector] = {"axial": (0.0, 0.0, 1.0), "coronal": (0.0, 1.0, 0.0), "sagittal": (1.0, 0.0, 0.0)}
@@ -110,8 +116,10 @@ def pane_values(
     mm_per_point: float,
     tr: Callable[[str], str] = str,
     over: SeriesIdentity | None = None,
+    look: str = "",
 ) -> dict[str, str]:
     """Returns the fields of a pane but those under the mouse, in words. over : what lies over its planes and in 3D.
+    look : title of the preset in 3D, in the language of the window; empty for its name.
 
     volume : the one that the pane shows. mm_per_point : size of a point of the screen in the patient. tr : puts a word
     into the language of the window.
@@ -129,8 +137,9 @@ def pane_values(
     name = main_pane(pane)
     if name == "solid":
         solid = screen.solid
-        values["title"] = f"3D, {rounded(solid.view).words}"
-        values["look"] = solid.transfer.name.replace("_", " ") if solid.style == "rendering" else solid.style.upper()
+        values["title"] = f"3D, {view_said(solid.view, tr)}"
+        named = look or solid.transfer.name.replace("_", " ")
+        values["look"] = named if solid.style == "rendering" else solid.style.upper()
         if solid.style != "rendering":
             values["window"] = window
         return values
@@ -192,6 +201,11 @@ def stack_axis(volume: Volume, view: View) -> int | None:
 def rounded(view: View) -> View:
     """Returns a view in tenths of a degree, as it is said."""
     return View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
+
+
+def view_said(view: View, tr: Callable[[str], str] = str) -> str:
+    """Returns a view in patient terms, in tenths of a degree and in the language of the window."""
+    return re.sub(r"towards \w+|[a-z]+", lambda found: tr(found[0]), rounded(view).words)
 
 
 def _position(view: View, cursor_mm: tuple[float, ...]) -> str:

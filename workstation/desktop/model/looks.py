@@ -50,6 +50,11 @@ class Looks:
         except (OSError, StrictError, RecipeError) as error:
             raise RecipeError(f"{file}: {error}") from error
 
+    def title_of(self, name: str) -> str:
+        """Returns the title of a preset that ships; of any other, its name with spaces."""
+        shipped = name in preset_names()
+        return (named_preset(name).title if shipped else "") or name.replace("_", " ")
+
     def transfer_of(self, volume: Volume, name: str) -> TransferFunction:
         """Returns a preset with values in the unit of the volume."""
         recipe = settled(volume, VolumeRendering(self.preset(name).transfer))
