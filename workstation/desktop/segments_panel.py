@@ -155,7 +155,7 @@ class SegmentsPanel(QWidget):
     def refresh(self) -> None:
         viewer = self._viewer
         segments = viewer.session.screen.segments
-        shown = tuple((segment, viewer.millilitres(segment.label)) for segment in segments)
+        shown = tuple((segment, viewer.masks.millilitres(viewer.session.screen, segment.label)) for segment in segments)
         self.table.blockSignals(True)
         if shown != self._shown:
             self._shown = shown

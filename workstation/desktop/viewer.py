@@ -7,13 +7,11 @@ from typing import Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
-from render import Mask, StepError, Volume
+from render import StepError, Volume
 from render.engine.framing import outer_corners
 from render.geometry import Box, Plane, Vector, direction, point, vector
-from render.mask_steps import Automatic, MaskStep
+from render.mask_steps import Automatic
 from render.recipe import Recipe
-from render.segment import made
-from render.segment.grid import voxel_mm3
 from workstation.desktop.crosshair import crosshair
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.finding import SeekingTools
@@ -50,6 +48,7 @@ from workstation.desktop.model.screen import (
 )
 from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Overlay, Pane
+from workstation.desktop.segment_masks import SegmentMasks
 
 # The tools in groups: to look, to cut, to mark, to measure.
 TOOL_GROUPS = (
@@ -99,9 +98,6 @@ class Viewer(QWidget):
         self.grow_range = max(round(session.screen.window.width * 0.15), 1.0)
         self._left = False
         self.finding = SeekingTools(self, self.work_wanted.emit, lambda: self._left)
-        self._masks: dict[tuple[MaskStep, ...], Mask] = {}
-        self._millilitres: dict[int, float] = {}
-        self._masking: tuple[MaskStep, ...] = ()
         self.other: Volume | None = None
         self.first = session.screen
         self._wanted: dict[PaneName, Recipe | None] = {}
@@ -122,6 +118,7 @@ class Viewer(QWidget):
             pane.resized.connect(lambda name: self._ask(name, moving=False))
             pane.hovered.connect(self._hovered)
         self.drawer = Drawer(session.volume)
+        self.masks = SegmentMasks(session.volume, self.drawer.ask_errand)
         self.drawer.drawn.connect(self._drawn)
         self.drawer.filled.connect(self.refresh)
         self.drawer.troubled.connect(self.say)
@@ -168,7 +165,7 @@ class Viewer(QWidget):
     def _avoid(self) -> None:
         """Says what trajectories have to avoid, once the mask of the segments is there."""
         screen = self.session.screen
-        segments, mask = segments_to_avoid(screen), self._masks.get(screen.solid.steps)
+        segments, mask = segments_to_avoid(screen), self.masks.of(screen)
         if mask is not None or not segments:
             self.measuring.avoid(mask, segments)
 
@@ -176,7 +173,7 @@ class Viewer(QWidget):
         """Has what tools find measured, and what is marked made, where that is still to be done."""
         for measure in self.measuring.to_seek(self.session.screen.measures):
             self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
-        self._seek_mask()
+        self.masks.seek(self.session.screen)
 
     def _lay_out(self) -> None:
         layout = self.session.screen.layout
@@ -247,42 +244,13 @@ class Viewer(QWidget):
             self.panes[name].show_message(tr("Click a path with the path tool, in any plane."))
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
-            mask, colours = self._layer(name)
+            mask, colours = self.masks.over(self.session.screen, name)
             second = self.other if is_fused(recipe) else None
             request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours, second)
             # What was asked for last in full serves a moving mouse too: most edits leave most panes as they are.
             if self._asked.get(name) not in (request, replace(request, moving=False)):
                 self._asked[name] = request
                 self.drawer.ask(request)
-
-    def _layer(self, name: PaneName) -> tuple[Mask | None, tuple[tuple[int, str], ...]]:
-        """Returns the mask that a plane shows, and the colours of its segments."""
-        screen = self.session.screen
-        shown = tuple((each.label, each.colour) for each in screen.segments if each.in_planes)
-        mask = self._masks.get(screen.solid.steps) if shown and is_slice(name) and name in MAIN else None
-        return mask, shown if mask is not None else ()
-
-    def _seek_mask(self) -> None:
-        """Has the mask of the screen's segments made, unless it is there or being made."""
-        screen = self.session.screen
-        steps = screen.solid.steps
-        if not screen.segments or not steps or steps in self._masks or steps == self._masking:
-            return
-        self._masking, volume = steps, self.session.volume
-
-        def make() -> None:
-            mask = made(volume, steps)
-            voxel_ml = voxel_mm3(volume) / 1000.0
-            self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(mask.counts)}
-            self._masks = {steps: mask}
-
-        self.drawer.ask_errand(make)
-
-    def millilitres(self, label: int) -> float | None:
-        """Returns what a segment holds; None while that is being counted."""
-        if self.session.screen.solid.steps not in self._masks:
-            return None
-        return self._millilitres.get(label, 0.0)
 
     def is_settled(self) -> bool:
         """Whether every pane shows the full picture of the current screen."""

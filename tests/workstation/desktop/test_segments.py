@@ -52,7 +52,7 @@ def test_a_segment_is_coloured_where_its_voxels_are(skull: Viewer, reading_windo
     (segment,) = skull.session.screen.segments
     assert (segment.label, segment.name) == (2, "Skull") and skull.active == 2
     mask, pane = made(skull.session.volume, (SKULL,)), skull.panes["axial"]
-    assert skull.millilitres(2) == pytest.approx(
+    assert skull.masks.millilitres(skull.session.screen, 2) == pytest.approx(
         float((mask.labels == 2).sum()) * np.prod(skull.session.volume.spacing_mm) / 1000.0
     )
     assert pane.plane is not None
@@ -65,7 +65,7 @@ def test_a_segment_is_coloured_where_its_voxels_are(skull: Viewer, reading_windo
     assert isinstance(recipe, VolumeRendering) and recipe.segments == (SKULL,)
     assert [rule.action for rule in recipe.masking] == ["tint"]
     item = panel(reading_window).table.item(0, 1)
-    assert item is not None and item.text() == f"{skull.millilitres(2):.1f}"
+    assert item is not None and item.text() == f"{skull.masks.millilitres(skull.session.screen, 2):.1f}"
 
 
 def test_labels_on_a_tilted_plane_are_those_of_the_nearest_voxels(reading: Viewer) -> None:
@@ -91,16 +91,16 @@ def test_the_brush_marks_and_with_shift_erases(reading: Viewer, qtbot: QtBot, se
     settled(reading)
     row, column = pane.pixel(QPointF(150, 150))
     assert opacity_at(reading, "axial", (round(row), round(column))) == 80
-    before = reading.millilitres(2)
+    before = reading.masks.millilitres(reading.session.screen, 2)
     qtbot.mousePress(pane, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, QPoint(150, 150))
     move(pane, QPoint(155, 150))
     qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(155, 150))
     assert reading.session.screen.solid.steps[-1].label == 0
-    qtbot.waitUntil(lambda: reading.millilitres(2) is not None, timeout=60_000)
-    after = reading.millilitres(2)
+    qtbot.waitUntil(lambda: reading.masks.millilitres(reading.session.screen, 2) is not None, timeout=60_000)
+    after = reading.masks.millilitres(reading.session.screen, 2)
     assert after is not None and before is not None and 0.0 < after < before
     reading.undo()
-    qtbot.waitUntil(lambda: reading.millilitres(2) == before, timeout=60_000)
+    qtbot.waitUntil(lambda: reading.masks.millilitres(reading.session.screen, 2) == before, timeout=60_000)
 
 
 def test_growing_marks_what_is_about_as_bright_and_a_click_elsewhere_more(
@@ -167,7 +167,9 @@ def test_a_segment_goes_with_its_steps_and_cuts_stay(skull: Viewer) -> None:
 
 def test_the_record_and_the_stored_picture_have_it(skull: Viewer) -> None:
     (kept,) = recorded_segments(skull.session.screen, skull.session.volume)
-    assert kept.name == "Skull" and kept.quantities[0].value == pytest.approx((skull.millilitres(2) or 0.0) * 1000.0)
+    assert kept.name == "Skull" and kept.quantities[0].value == pytest.approx(
+        (skull.masks.millilitres(skull.session.screen, 2) or 0.0) * 1000.0
+    )
     skull.under = "solid"
     skull.capture()
     recipe = skull.session.screen.captures[0].recipe

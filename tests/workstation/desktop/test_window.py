@@ -498,7 +498,7 @@ def test_a_study_opened_again_has_its_measures_and_segments_without_an_edit(view
     qtbot.addWidget(again)
     (measure,) = again.session.screen.measures
     qtbot.waitUntil(lambda: again.measuring.found(measure) is not None, timeout=60_000)
-    qtbot.waitUntil(lambda: again.millilitres(7) is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: again.masks.millilitres(again.session.screen, 7) is not None, timeout=60_000)
     again.close_session()
 
 
