@@ -63,8 +63,11 @@ def _levels(volume: Volume) -> ContrastLevels | None:
     )
     tissue = _TISSUE[0] + _peak(counts, 4)
     seen = (blocks >= tissue + _LEAST_ABOVE) & (blocks < _MOST)
-    seen &= _even(blocks)
-    seen &= _of_the_patient(blocks)
+    # Each takes longer than the one before, and none adds a place.
+    for chosen in (_even, _of_the_patient):
+        if np.count_nonzero(seen) * block_ml < _LEAST_ML:
+            return None
+        seen &= chosen(blocks)
     bright = blocks[seen].astype(np.int64)
     if bright.size * block_ml < _LEAST_ML:
         return None
