@@ -348,7 +348,7 @@ def _curved(volume: Volume, recipe: CurvedReformat, out: Pixels) -> list[Tile]:
     return [partial(reslice.reslice_rows, *fixed, *rest, *some, *row, flat) for some in lines_of for row in bands(1)]
 
 
-# So many samples of planes make a tile at least: about a millisecond. After each one a thread waits for the interpreter,
+# So many samples of planes make a tile at least: about a millisecond. After each a thread waits for the interpreter,
 # which at the desktop is painting the picture before.
 _TILE_SAMPLES = 1 << 18
 # An index far outside every volume: where a path has ended.
