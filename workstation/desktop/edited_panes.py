@@ -17,6 +17,7 @@ class EditedPanes(Protocol):
 
     under : the pane under the mouse. whole_box : the box that crops nothing away, LPS mm. brush_mm : radius of the
     brush. grow_range : how far values may be from the one clicked. finding : the tools that look for something.
+    other : the volume that is compared, None for none.
     """
 
     session: ReadingSession
@@ -27,6 +28,7 @@ class EditedPanes(Protocol):
     brush_mm: float
     grow_range: float
     finding: SeekingTools
+    other: Volume | None
 
     @property
     def whole_box(self) -> Box: ...

@@ -32,6 +32,7 @@ from workstation.desktop.model.screen import (
     recipe_of,
     to_shown,
 )
+from workstation.desktop.model.stepping import stepped
 from workstation.desktop.pane import Pane
 
 _TURN_DEG = 0.4  # for each point of the mouse
@@ -285,7 +286,7 @@ class Gestures(QObject):
         elif name == "curved":
             self._glide(edits.curve_turned, steps * _CURVE_STEP_DEG)
         else:
-            self._glide(edits.scrolled, plane_name(name), -steps, min(viewer.session.volume.spacing_mm))
+            self._glide(stepped, plane_name(name), -steps, viewer.session.volume, viewer.other is None)
 
     def _glide(self, edit: Callable[..., Screen], *arguments: Any) -> None:
         """Makes an edit by wheel; edits in quick succession are one step to undo."""

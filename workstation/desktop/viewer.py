@@ -47,6 +47,7 @@ from workstation.desktop.model.screen import (
     unfused,
 )
 from workstation.desktop.model.session import ReadingSession
+from workstation.desktop.model.stepping import stepped
 from workstation.desktop.pane import Overlay, Pane
 from workstation.desktop.segment_masks import SegmentMasks
 
@@ -548,7 +549,7 @@ class Viewer(QWidget):
 
     def scroll_by(self, steps: int) -> None:
         if is_slice(self.under):
-            self.do(edits.scrolled, plane_name(self.under), steps, min(self.session.volume.spacing_mm))
+            self.do(stepped, plane_name(self.under), steps, self.session.volume, self.other is None)
         elif self.under == "curved":
             self.do(edits.curve_turned, 5.0 * steps)
         else:
@@ -585,11 +586,10 @@ class Viewer(QWidget):
             turn = edits.curve_turned if self.under == "curved" else edits.rotated
             self.do(turn, 6.0, *(() if self.under == "curved" else (0.0,)), moving=True)
             return
-        name, step = plane_name(self.under), min(self.session.volume.spacing_mm)
-        self.do(edits.scrolled, name, 1, step, moving=True)
-        if not _inside(self.session):
-            extent = max(n * s for n, s in zip(self.session.volume.shape, self.session.volume.spacing_mm, strict=True))
-            self.do(edits.scrolled, name, -round(extent / step), step, moving=True)
+        name, volume, before = plane_name(self.under), self.session.volume, self.session.screen
+        self.do(stepped, name, 1, volume, moving=True)
+        if self.session.screen is before:  # the last one: from the first again
+            self.do(stepped, name, -sum(volume.shape), volume, moving=True)
 
     def undo(self) -> None:
         self.gestures.hand.let_go()  # another measure may have its number now
@@ -660,8 +660,3 @@ class _Apart(QWidget):
         super().closeEvent(event)
         # Emitted later: a window must not be deleted while it is being closed.
         QTimer.singleShot(0, self.closed.emit)
-
-
-def _inside(session: ReadingSession) -> bool:
-    index = point(session.volume.to_index, session.screen.cursor_mm)
-    return all(-1.0 <= i <= n for i, n in zip(index, session.volume.shape, strict=True))

@@ -10,6 +10,7 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from render import View, draw
+from render.geometry import point
 from render.picture import to_rgb
 from tests.workstation.desktop.gestures import drag, wheel
 from workstation.desktop.labels import rect_at
@@ -73,9 +74,13 @@ def test_the_crosshair_brings_the_other_planes(reading: Viewer, qtbot: QtBot, se
 
 
 def test_the_wheel_scrolls_and_with_ctrl_thickens(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
-    before = reading.session.screen.cursor_mm[2]
+    volume = reading.session.volume
+    before = point(volume.to_index, reading.session.screen.cursor_mm)[0]
     wheel(reading.panes["axial"], -3)
-    assert reading.session.screen.cursor_mm[2] - before == pytest.approx(3 * min(reading.session.volume.spacing_mm))
+    image = point(volume.to_index, reading.session.screen.cursor_mm)[0]
+    assert image == pytest.approx(round(before + 3))  # a click an image, and in the middle of it
+    wheel(reading.panes["axial"], -999)
+    assert point(volume.to_index, reading.session.screen.cursor_mm)[0] == pytest.approx(volume.shape[0] - 1)
     qtbot.waitUntil(lambda: reading.session.can_undo)
     wheel(reading.panes["axial"], 2, Qt.KeyboardModifier.ControlModifier)
     assert reading.session.screen.axial.slab_mm == 10.0

@@ -24,6 +24,7 @@ from workstation.desktop.model.screen import (
     to_shown,
     view_through,
 )
+from workstation.desktop.model.stepping import OBLIQUE_DEG, stack_axis
 from workstation.errors import WorkstationError
 from workstation.strict import StrictError, toml_in
 
@@ -42,7 +43,6 @@ VIEW_WORDS = (
     *("up", "down", "rolled", "clockwise", "anticlockwise"),
 )
 _FIELD = re.compile(r"{(\w*)}")
-_OBLIQUE_DEG = 0.5  # a plane within this of the patient's axis is not called oblique
 _AXIS: dict[str, Vector] = {"axial": (0.0, 0.0, 1.0), "coronal": (0.0, 1.0, 0.0), "sagittal": (1.0, 0.0, 0.0)}
 
 
@@ -184,18 +184,7 @@ def tilt_of(name: str, view: View) -> float:
     degree, so that what is called oblique is."""
     along = abs(sum(a * b for a, b in zip(view.towards_observer, _AXIS[name], strict=True)))
     tilt = math.degrees(math.acos(min(along, 1.0)))
-    return tilt if tilt > _OBLIQUE_DEG else 0.0
-
-
-def stack_axis(volume: Volume, view: View) -> int | None:
-    """Returns the index axis (0 : slices, 1 : rows, 2 : columns) that a plane lies across; None for a tilted one."""
-    for axis in range(3):
-        column = volume.affine[:3, axis]
-        length = math.hypot(*(float(v) for v in column))
-        along = abs(sum(float(a) * b for a, b in zip(column, view.towards_observer, strict=True))) / length
-        if along > math.cos(math.radians(_OBLIQUE_DEG)):
-            return axis
-    return None
+    return tilt if tilt > OBLIQUE_DEG else 0.0
 
 
 def rounded(view: View) -> View:
