@@ -1,6 +1,7 @@
 """The masks that segments make: made beside the window, laid over its planes, and what each segment holds."""
 
 from collections.abc import Callable
+from functools import partial
 
 from render.mask import Mask
 from render.mask_steps import MaskStep
@@ -17,7 +18,7 @@ class SegmentMasks:
         self._volume, self._ask_errand = volume, ask_errand
         self._masks: dict[tuple[MaskStep, ...], Mask] = {}
         self._millilitres: dict[int, float] = {}
-        self._being_made: tuple[MaskStep, ...] = ()
+        self._wanted: tuple[MaskStep, ...] = ()
 
     def of(self, screen: Screen) -> Mask | None:
         """Returns the mask of a screen's segments; None while it is being made, and where there are none."""
@@ -25,18 +26,20 @@ class SegmentMasks:
 
     def seek(self, screen: Screen) -> None:
         """Has the mask of a screen's segments made, unless it is there or being made."""
-        steps = screen.solid.steps
-        if not screen.segments or not steps or steps in self._masks or steps == self._being_made:
+        steps = screen.solid.steps if screen.segments else ()
+        if steps == self._wanted:
             return
-        self._being_made = steps
+        self._wanted = steps
+        if steps and steps not in self._masks:
+            self._ask_errand(partial(self._make, steps))
 
-        def make() -> None:
-            mask = made(self._volume, steps)
-            voxel_ml = voxel_mm3(self._volume) / 1000.0
-            self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(mask.counts)}
-            self._masks = {steps: mask}
-
-        self._ask_errand(make)
+    def _make(self, steps: tuple[MaskStep, ...]) -> None:
+        if steps != self._wanted or steps in self._masks:
+            return  # undone meanwhile: it would take the place of the one that is shown
+        mask = made(self._volume, steps)
+        voxel_ml = voxel_mm3(self._volume) / 1000.0
+        self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(mask.counts)}
+        self._masks = {steps: mask}
 
     def over(self, screen: Screen, pane: PaneName) -> tuple[Mask | None, tuple[tuple[int, str], ...]]:
         """Returns the mask that a plane shows, and the colours of its segments, #rrggbb by label."""

@@ -48,7 +48,13 @@ def test_open_turn_capture_and_survive_a_kill(display: str, tmp_path: Path) -> N
             assert window
             # The middle of the 3D pane, by where the panes are at this size.
             x, y, deadline = WIDTH * 0.49, HEIGHT * 0.74, time.monotonic() + LIMIT_S
-            while not file.exists():
+
+            def turned() -> float:
+                """To the right; 0 also where a drag came before the panes had their places, and met another one."""
+                session = recovered(file, volume) if file.exists() else None
+                return 0.0 if session is None else -session.screen.solid.view.azimuth_deg % 360.0
+
+            while not turned():
                 assert process.poll() is None and time.monotonic() < deadline, "nothing turned"
                 there = ("mousemove", str(x), str(y))
                 xdotool(
@@ -56,9 +62,8 @@ def test_open_turn_capture_and_survive_a_kill(display: str, tmp_path: Path) -> N
                 )
             session = recovered(file, volume)
             assert session is not None
-            # To the right by 50 points, as often as it took; 0.4° each, and never up or down.
-            turned = -session.screen.solid.view.azimuth_deg % 360.0
-            assert turned > 0.0 and session.screen.solid.view.elevation_deg == 0.0
+            # By 50 points, as often as it took; 0.4° each, and never up or down.
+            assert turned() > 0.0 and session.screen.solid.view.elevation_deg == 0.0
             while not (session := recovered(file, volume)) or not session.screen.captures:
                 assert process.poll() is None and time.monotonic() < deadline, "nothing was captured"
                 xdotool(display, "mousemove", str(x), str(y), "key", "c")

@@ -19,6 +19,7 @@ from tests.workstation.desktop.gestures import drag, move
 from workstation.desktop.model import edits, segment_edits
 from workstation.desktop.model.measuring import recorded_segments
 from workstation.desktop.model.screen import CUT_AWAY, Compared, recipe_of
+from workstation.desktop.segment_masks import SegmentMasks
 from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -329,3 +330,22 @@ def test_a_click_into_what_cannot_be_drawn_says_why(reading: Viewer, reading_win
     reading.choose_tool("crosshair")
     qtbot.mouseClick(reading.panes["solid"], Qt.MouseButton.LeftButton, pos=QPoint(150, 150))
     assert "outside the volume" in reading_window.statusBar().currentMessage()
+
+
+def test_a_mask_that_was_undone_meanwhile_does_not_take_the_place_of_the_one_shown(skull: Viewer) -> None:
+    errands: list[Callable[[], None]] = []
+    masks = SegmentMasks(skull.session.volume, errands.append)
+    one, two = skull.session.screen, segment_edits.marked(skull.session.screen, KeptParts(2, 1, 0.0, 2))
+    masks.seek(one)
+    errands.pop()()
+    masks.seek(two)
+    masks.seek(one)  # undone before it was made
+    assert len(errands) == 1 and masks.of(one) is not None
+    errands.pop()()
+    assert masks.of(one) is not None and masks.of(two) is None
+    masks.seek(two)
+    masks.seek(one)
+    masks.seek(two)
+    for errand in errands:
+        errand()
+    assert masks.of(two) is not None
