@@ -127,15 +127,14 @@ class SeriesCatalogue:
                 connection.execute(delete(_SERIES).where(_SERIES.c.series_uid.in_(some)))
 
     def summaries(self, series_uids: Collection[str] | None = None) -> tuple[Summary, ...]:
-        """Lists every series, or the named ones, by UID. Opens no file of a series that was described before."""
+        """Lists every series, or the named ones, by UID. Opens no file of a series that was described before, but for
+        one that could not be read then."""
         unsaved = self._bring_up_to_date(series_uids)
-        if series_uids is None or len(series_uids) > _AT_ONCE:
-            found = self._read()
-            wanted = found.keys() if series_uids is None else set(series_uids)
-        else:
-            found, wanted = self._read(_SERIES.c.series_uid.in_(series_uids)), set(series_uids)
-        found |= unsaved
-        return tuple(found[uid] for uid in sorted(found) if uid in wanted or uid in unsaved)
+        few = series_uids if series_uids is not None and len(series_uids) <= _AT_ONCE else None
+        found = self._read(*([] if few is None else [_SERIES.c.series_uid.in_(few)])) | unsaved
+        wanted = found if series_uids is None else set(series_uids)
+        listed = (found[uid] for uid in sorted(found) if uid in wanted)
+        return tuple(one if one.patient_name or one.manufacturer else _named(one, _header(one, None)) for one in listed)
 
     def candidates(self, keys: Dataset) -> list[Summary]:
         """Returns all series of every study that may match the keys of a query, by study and series. None that matches
@@ -274,14 +273,21 @@ def _described(one: Summary) -> dict[str, object]:
             raise NotReadable(one.path)
         row["header"] = held
         row |= {column: _held(ds, keyword, vr) for keyword, (column, vr) in _COLUMNS.items()}
-        one = replace(one, patient_name=_shown(ds, "PatientName"), manufacturer=_shown(ds, "Manufacturer"))
+        one = _named(one, ds)
     return row | {"summary": _SUMMARIES.dump_json(one).decode()}
 
 
+def _named(one: Summary, ds: Dataset | None) -> Summary:
+    """Returns a summary with what the index does not have of a header; as it is without one."""
+    if ds is None:
+        return one
+    return replace(one, patient_name=_shown(ds, "PatientName"), manufacturer=_shown(ds, "Manufacturer"))
+
+
 def _shown(ds: Dataset, keyword: str) -> str:
-    """Returns a value as text; nothing for one that pydicom cannot convert."""
+    """Returns a value as text that any database takes; nothing for one that pydicom cannot convert."""
     try:
-        return str(ds.get(keyword) or "")
+        return str(ds.get(keyword) or "").encode("utf-8", "replace").decode()
     except Exception:  # noqa: BLE001 - it cannot be shown
         return ""
 

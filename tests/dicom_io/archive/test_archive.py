@@ -548,10 +548,13 @@ def test_a_summary_follows_its_series(archive: Archive, monkeypatch: pytest.Monk
 def test_a_series_whose_file_is_gone_stays_in_the_list(archive: Archive) -> None:
     """With what the index says of it; the others are listed as ever."""
     archive.keep([*slices(1, "gone"), *slices(1, "there")])
-    Path(archive.series(derived("gone")).first.path).unlink()
+    gone = Path(archive.series(derived("gone")).first.path)
+    away = gone.rename(gone.with_suffix(".away"))
     found = {one.series_uid: (one.patient_id, bool(one.patient_name)) for one in archive.summaries()}
     assert found[derived("gone")] == (found[derived("there")][0], False)
     assert found[derived("there")][1]
+    away.rename(gone)  # a disk that was not there for a moment
+    assert {one.patient_name for one in archive.summaries()} == {"Phantom^Small"}
 
 
 def test_summaries_read_the_headers_of_other_databases_as_json() -> None:
