@@ -269,11 +269,9 @@ def _described(one: Summary) -> dict[str, object]:
             start = file.read(end if end >= 0 else _LONGEST_HEADER + 1)
         held = start if len(start) <= _LONGEST_HEADER else None
         ds = _header(one, held)
-        if ds is None:
-            raise NotReadable(one.path)
-        row["header"] = held
-        row |= {column: _held(ds, keyword, vr) for keyword, (column, vr) in _COLUMNS.items()}
-        one = _named(one, ds)
+        if ds is not None:
+            row |= {"header": held, **{column: _held(ds, keyword, vr) for keyword, (column, vr) in _COLUMNS.items()}}
+            one = _named(one, ds)
     return row | {"summary": _SUMMARIES.dump_json(one).decode()}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from render.geometry import Plane, Vector
+from render.geometry import Plane, Vector, cross
 from workstation.desktop.marks import OnWidget
 
 # The colour of each plane, the same in every pane.
@@ -32,9 +32,8 @@ class CrosshairLine:
 def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Plane) -> tuple[CrosshairLine, ...]:
     """Returns the lines where the other planes (name, normal) cut this one, through the crosshair."""
     lines = []
-    n = plane.normal
-    for name, m in others:
-        along = (n[1] * m[2] - n[2] * m[1], n[2] * m[0] - n[0] * m[2], n[0] * m[1] - n[1] * m[0])
+    for name, normal in others:
+        along = cross(plane.normal, normal)
         if sum(v * v for v in along) > 1e-9:
             lines.append(CrosshairLine(cursor_mm, along, COLOURS[name]))
     return tuple(lines)
