@@ -52,8 +52,8 @@ class KeysBeforeShortcuts(QObject):
             now.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        ours = event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent)
-        if ours and is_its_own(watched, event):  # type: ignore[arg-type]
+        overriding = event.type() == QEvent.Type.ShortcutOverride
+        if overriding and isinstance(event, QKeyEvent) and is_its_own(watched, event):
             event.accept()
             return True
         return False
