@@ -211,13 +211,20 @@ _TARGET_SUM = Code("target_sum", OWN_SCHEME, "Sum of diameters of target lesions
 _TARGET_CHANGE = Code("target_sum_change", OWN_SCHEME, "Change of the sum of diameters of target lesions")
 _PRIOR = Code("prior", OWN_SCHEME, "As measured in an earlier study")
 _BASELINE, _NADIR = Code("C1442488", "UMLS", "Baseline"), Code("C1708760", "UMLS", "Nadir")  # CID 6146
-# What target lesions say. PS3.16 TID 4108 and CID 6144.
+# What lesions say. PS3.16 TID 4108 and CID 6144, which has no codes for all lesions together.
 CURRENT_RESPONSE = Code("112048", "DCM", "Current Response")
 RESPONSES: dict[str, Code] = {
-    "CR": Code("112041", "DCM", "Target Lesion Complete Response"),
-    "PR": Code("112042", "DCM", "Target Lesion Partial Response"),
-    "SD": Code("112044", "DCM", "Target Lesion Stable Disease"),
-    "PD": Code("112043", "DCM", "Target Lesion Progressive Disease"),
+    "target CR": Code("112041", "DCM", "Target Lesion Complete Response"),
+    "target PR": Code("112042", "DCM", "Target Lesion Partial Response"),
+    "target SD": Code("112044", "DCM", "Target Lesion Stable Disease"),
+    "target PD": Code("112043", "DCM", "Target Lesion Progressive Disease"),
+    "non-target CR": Code("112045", "DCM", "Non-Target Lesion Complete Response"),
+    "non-target NN": Code("112046", "DCM", "Non-Target Lesion Incomplete Response or Stable Disease"),
+    "non-target PD": Code("112047", "DCM", "Non-Target Lesion Progressive Disease"),
+    "overall CR": Code("overall_cr", OWN_SCHEME, "Overall Complete Response"),
+    "overall PR": Code("overall_pr", OWN_SCHEME, "Overall Partial Response"),
+    "overall SD": Code("overall_sd", OWN_SCHEME, "Overall Stable Disease"),
+    "overall PD": Code("overall_pd", OWN_SCHEME, "Overall Progressive Disease"),
 }
 SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
     "length": (_LENGTH, None, None),

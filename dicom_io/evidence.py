@@ -126,8 +126,20 @@ MeasurementKind = Literal[
     "trajectory",
     "targets",
 ]
-# What the target lesions say by RECIST 1.1: complete or partial response, stable or progressive disease.
-Response = Literal["CR", "PR", "SD", "PD"]
+# By RECIST 1.1: complete or partial response, stable or progressive disease; NN for neither CR nor PD.
+Response = Literal[
+    "target CR",
+    "target PR",
+    "target SD",
+    "target PD",
+    "non-target CR",
+    "non-target NN",
+    "non-target PD",
+    "overall CR",
+    "overall PR",
+    "overall SD",
+    "overall PD",
+]
 QuantityName = Literal[
     "length",
     "angle",
@@ -212,9 +224,10 @@ class Measurement:
     volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, and for an area,
         of which curved surface it is and how it was drawn there, as JSON; for a vessel whose line a person laid through
         its points, that this is so; for a trajectory what it has to avoid, as JSON, in the order of its clearances; for
-        target lesions, which they are and what the reader says of earlier sums, as JSON.
+        target lesions, which they are and what the reader says of the course of treatment, as JSON.
     finding : in the reader's words; of a lesion with a `prior_long_axis` it names the earlier study.
-    response : of target lesions, by RECIST 1.1; empty where it cannot be told, and for anything else.
+    responses : of target lesions, other lesions and all together, by RECIST 1.1, as far as they are told; none for
+        anything else.
     references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """
@@ -229,7 +242,7 @@ class Measurement:
     finding: str = ""
     steps: str = ""
     references_mm: tuple[Vector, ...] = ()
-    response: Response | Literal[""] = ""
+    responses: tuple[Response, ...] = ()
 
     def __post_init__(self) -> None:
         (least, most), count = PLACES[self.kind], len(self.points_mm)

@@ -7,7 +7,7 @@ Sources: PS3.16 TID 1410, 1501, 300, 320, 1419; PS3.3 C.18.9 (SCOORD3D).
 """
 
 from collections.abc import Iterable
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from pydicom.dataset import Dataset
 
@@ -41,8 +41,7 @@ def measurement_group(measurement: Measurement, tracking_uid: str) -> Dataset:
         below += [sr.code("HAS CONCEPT MOD", c.DERIVATION, derivation)] if derivation else []
         below += [] if outline else _places("INFERRED FROM", None, measurement)
         rows.append(sr.number(contains, concept, quantity.value, c.UNITS[quantity.unit], *below))
-    if measurement.response:
-        rows.append(sr.code(contains, c.CURRENT_RESPONSE, c.RESPONSES[measurement.response]))
+    rows += [sr.code(contains, c.CURRENT_RESPONSE, c.RESPONSES[response]) for response in measurement.responses]
     for name, value in (
         (c.MEASURE_VIEW, measurement.view),
         (c.SOURCE_VOLUME_DIGEST, measurement.volume_digest),
@@ -107,13 +106,13 @@ def read_measurement(group: Dataset) -> Measurement:
         finding=sr.text_of(group, c.COMMENT),
         steps=sr.text_of(group, c.ALGORITHM_PARAMETERS),
         references_mm=references,
-        response=_response(group),
+        responses=_responses(group),
     )
 
 
-def _response(group: Dataset) -> Response | Literal[""]:
-    said = sr.code_value(group, c.CURRENT_RESPONSE)
-    return next((cast(Response, one) for one, code in c.RESPONSES.items() if said and code.value == said.value), "")
+def _responses(group: Dataset) -> tuple[Response, ...]:
+    said = [c.code_of(item.ConceptCodeSequence[0]).value for item in sr.children(group, c.CURRENT_RESPONSE, "CODE")]
+    return tuple(cast(Response, name) for name, code in c.RESPONSES.items() if code.value in said)
 
 
 def _points(data: Iterable[float]) -> Iterable[Vector]:

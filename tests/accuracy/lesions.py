@@ -11,7 +11,7 @@ from render.segment import find, measure_lesion, region
 from render.volume import Volume
 from tests.accuracy.phantoms import ball, nodule
 from tests.accuracy.real_sets import dice, truth, volume_of
-from workstation.records.recist import TargetLesion, TargetLesions
+from workstation.records.recist import TargetLesion, TargetLesions, TreatmentCourse
 
 PHANTOM_WORDS = (
     "Ellipsoids of 8 to 36 mm in noise, bright in lung or dark in liver, clicked beside the middle; half of them touch "
@@ -164,4 +164,6 @@ def _in_plane(half: tuple[float, float, float], in_liver: bool, seed: int) -> fl
 
 
 def _response(baseline: float, now: float) -> str:
-    return TargetLesions((TargetLesion("all", "", (0.0, 0.0, 0.0), False, now),), baseline, baseline).response
+    return TargetLesions(
+        (TargetLesion("all", "", (0.0, 0.0, 0.0), False, now),), TreatmentCourse(baseline, baseline)
+    ).response

@@ -52,7 +52,7 @@ from workstation.records.measurements import (
     measure_targets,
     measure_way,
 )
-from workstation.records.recist import TargetLesion, TargetLesions
+from workstation.records.recist import TargetLesion, TargetLesions, TreatmentCourse
 
 STAMP = Stamp(
     at=datetime(2026, 3, 2, 16, 5, 7, tzinfo=timezone(timedelta(hours=1))),
@@ -230,8 +230,7 @@ def measurements(volume: Volume) -> tuple[Measurement, ...]:
                     TargetLesion("lesion 1", "Leber", a, False, 22.5, 31.0, "2025-03-01"),
                     TargetLesion("lesion 2", "", b, True, 9.0, 16.0, "2025-03-01"),
                 ),
-                60.0,
-                47.0,
+                TreatmentCourse(60.0, 47.0, "present", "Pleuraerguss", "none"),
             ),
             volume,
         ),

@@ -1,7 +1,9 @@
-"""Target lesions by RECIST 1.1: which lesions they are, the sum of their diameters, and what goes into the report."""
+"""Target lesions by RECIST 1.1: which lesions they are, the sum of their diameters, what is said of other lesions, and
+what goes into the report."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from PySide6.QtCore import QRegularExpression, Qt
 from PySide6.QtGui import QRegularExpressionValidator
@@ -20,21 +22,36 @@ from PySide6.QtWidgets import (
 )
 
 from workstation.desktop import dialogs
+from workstation.desktop.background import Works
 from workstation.desktop.language import tr
 from workstation.desktop.measure_marks import names_said
 from workstation.desktop.model import measure_edits
-from workstation.desktop.model.screen import EarlierSums, Screen, Target
+from workstation.desktop.model.prior_lesions import EarlierSum, course_by, sums_before
+from workstation.desktop.model.screen import Screen, Target
+from workstation.desktop.model.studies import Studies
 from workstation.desktop.model.target_lesions import targets_shown
-from workstation.desktop.open_readings import DeskReader
+from workstation.desktop.open_readings import DeskReader, OpenReading
 from workstation.desktop.plain import PlainLabel
 from workstation.desktop.sizes import open_with
 from workstation.desktop.viewer import Viewer
-from workstation.records.recist import Seen, in_words
+from workstation.records.recist import NewLesions, NonTargets, Seen, TreatmentCourse, in_words
 
 _NAME, _ORGAN, _NODE, _SEEN = range(4)
 _COLUMNS = ("Target lesion", "Organ", "Lymph node", "Now")
 SEEN_TITLES: dict[Seen, str] = {"measured": "as measured", "gone": "gone", "too small": "too small to measure"}
+NON_TARGET_TITLES: dict[NonTargets, str] = {
+    "": "not said",
+    "none": "the patient has none",
+    "gone": "all gone, lymph nodes below 10 mm",
+    "present": "still there, no clear progress",
+    "progress": "clear progress",
+    "not all seen": "not all can be judged",
+}
+NEW_TITLES: dict[NewLesions, str] = {"": "not said", "none": "none", "found": "there are new lesions"}
+# What there are lesions for, which can be named.
+_NAMED = ("gone", "present", "progress", "not all seen", "found")
 _LONGEST = 64
+_Said = TypeVar("_Said", bound=str)
 # A sum in mm, with a point or a comma.
 _SUM = QRegularExpression(r"\d{0,4}(?:[.,]\d?)?")
 
@@ -42,32 +59,47 @@ _SUM = QRegularExpression(r"\d{0,4}(?:[.,]\d?)?")
 class TargetCommands:
     """Asks which lesions are targets, and takes their sum into the report."""
 
-    def __init__(self, reader: DeskReader, say: Callable[[str, bool], None], parent: QWidget) -> None:
-        self._reader, self._say, self._parent = reader, say, parent
+    def __init__(
+        self, studies: Studies, reader: DeskReader, works: Works, say: Callable[[str, bool], None], parent: QWidget
+    ) -> None:
+        self._studies, self._reader, self._works, self._say, self._parent = studies, reader, works, say, parent
 
     def ask(self) -> None:
-        """Shows the lesions of the study on the screen."""
-        reading = self._reader.reading
-        if reading is None:
+        """Looks up the sums of earlier studies, and shows the lesions of the study on the screen."""
+        reading, opened = self._reader.reading, self._reader.opened
+        if reading is None or opened is None:
             return
-        viewer = reading.viewer
-        if not any(measure.kind == "lesion" for measure in viewer.session.screen.measures):
+        if not any(measure.kind == "lesion" for measure in reading.viewer.session.screen.measures):
             self._say(tr("Measure a lesion first."), True)
             return
-        dialog = TargetsDialog(viewer, self._parent)
+
+        def look() -> tuple[EarlierSum, ...]:
+            return sums_before(opened, self._studies.site, self._studies.identity)
+
+        def done(sums: object) -> None:
+            assert isinstance(sums, tuple)
+            if self._reader.reading is reading:
+                self._choose(reading, sums)
+
+        self._works.run(lambda tell: look(), done, tr("Looking for earlier studies"))
+
+    def _choose(self, reading: OpenReading, earlier: tuple[EarlierSum, ...]) -> None:
+        viewer = reading.viewer
+        dialog = TargetsDialog(viewer, self._parent, earlier)
         if not dialog.exec() or self._reader.reading is not reading:
             return
         before = words_of(viewer, viewer.session.screen)
-        viewer.do(measure_edits.with_targets, dialog.targets, dialog.sums)
+        viewer.do(measure_edits.with_targets, dialog.targets, dialog.course)
         if dialog.taken and not viewer.session.sealed:
             reading.report.put("targets", words_of(viewer, viewer.session.screen), before)
             self._say(tr("The target lesions are in the findings."), False)
 
 
 class TargetsDialog(QDialog):
-    """Which lesions are targets, where, and earlier sums; below, what they say. taken : for the findings as well."""
+    """Which lesions are targets, where, earlier sums and other lesions; below, what they say. earlier : the sums in
+    records of earlier studies, oldest first. taken : for the findings as well."""
 
-    def __init__(self, viewer: Viewer, parent: QWidget) -> None:
+    def __init__(self, viewer: Viewer, parent: QWidget, earlier: tuple[EarlierSum, ...] = ()) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Target lesions (RECIST 1.1)"))
         self._viewer, screen = viewer, viewer.session.screen
@@ -88,25 +120,36 @@ class TargetsDialog(QDialog):
                 item.setFlags((item.flags() | Qt.ItemFlag.ItemIsUserCheckable) & ~Qt.ItemFlag.ItemIsEditable)
                 item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
             organ.setText(target.organ if target is not None else "")
-            seen = QComboBox()
-            for value, title in SEEN_TITLES.items():
-                seen.addItem(tr(title), value)
-            seen.setCurrentIndex(seen.findData(target.seen if target is not None else "measured"))
+            seen = self._choice(SEEN_TITLES, target.seen if target is not None else "measured")
             seen.setAccessibleName(f"{names[number]}: {tr('Now')}")
-            seen.currentIndexChanged.connect(self._show)
             for column, cell in ((_NAME, named), (_ORGAN, organ), (_NODE, node)):
                 self.table.setItem(row, column, cell)
             self.table.setCellWidget(row, _SEEN, seen)
-        self.baseline, self.nadir = (
-            self._sum_field(value) for value in (screen.earlier_sums.baseline_mm, screen.earlier_sums.nadir_mm)
-        )
+        course = screen.course
+        self.baseline, self.nadir = self._sum_field(course.baseline_mm), self._sum_field(course.nadir_mm)
+        self.non_targets = self._choice(NON_TARGET_TITLES, course.non_targets)
+        self.new_lesions = self._choice(NEW_TITLES, course.new_lesions)
+        self.non_targets_named = self._words_field(course.non_targets_named)
+        self.new_lesions_named = self._words_field(course.new_lesions_named)
         self.said = PlainLabel()
         self.said.setWordWrap(True)
         self.take = QPushButton(tr("Keep, and into the findings"))
         self.take.clicked.connect(self._take)
         form, last, layout = QFormLayout(), QHBoxLayout(), QVBoxLayout(self)
+        if earlier:
+            form.addRow(tr("By earlier records"), self._earlier_row(earlier))
         form.addRow(tr("Sum at baseline, mm"), self.baseline)
         form.addRow(tr("Least sum since treatment began, mm"), self.nadir)
+        for title, choice, which in (
+            (tr("Lesions that are no targets"), self.non_targets, self.non_targets_named),
+            (tr("New lesions"), self.new_lesions, self.new_lesions_named),
+        ):
+            choice.setAccessibleName(title)
+            which.setAccessibleName(f"{title}: {tr('which')}")
+            line = QHBoxLayout()
+            line.addWidget(choice)
+            line.addWidget(which, 1)
+            form.addRow(title, line)
         last.addWidget(self.take)
         last.addWidget(dialogs.buttons(self, tr("Keep")))
         layout.addWidget(self.table)
@@ -114,7 +157,7 @@ class TargetsDialog(QDialog):
         layout.addWidget(self.said)
         layout.addLayout(last)
         self.table.itemChanged.connect(self._show)
-        open_with(self, 760, 560)
+        open_with(self, 760, 640)
         self._show()
 
     @property
@@ -131,9 +174,47 @@ class TargetsDialog(QDialog):
         return found
 
     @property
-    def sums(self) -> EarlierSums:
-        """What is said of earlier sums."""
-        return EarlierSums(*(_millimetres(field.text()) for field in (self.baseline, self.nadir)))
+    def course(self) -> TreatmentCourse:
+        """What is said beside the targets."""
+        return TreatmentCourse(
+            _millimetres(self.baseline.text()),
+            _millimetres(self.nadir.text()),
+            non_targets := self.non_targets.currentData(),
+            self.non_targets_named.text().strip() if non_targets in _NAMED else "",
+            new_lesions := self.new_lesions.currentData(),
+            self.new_lesions_named.text().strip() if new_lesions in _NAMED else "",
+        )
+
+    def _choice(self, titles: Mapping[_Said, str], now: _Said) -> QComboBox:
+        choice = QComboBox()
+        for value, title in titles.items():
+            choice.addItem(tr(title), value)
+        choice.setCurrentIndex(choice.findData(now))
+        choice.currentIndexChanged.connect(self._show)
+        return choice
+
+    def _words_field(self, words: str) -> QLineEdit:
+        field = QLineEdit(words)
+        field.setPlaceholderText(tr("which"))
+        field.setMaxLength(_LONGEST)
+        field.textChanged.connect(self._show)
+        return field
+
+    def _earlier_row(self, earlier: tuple[EarlierSum, ...]) -> QHBoxLayout:
+        """Says the sums of earlier studies; its button takes baseline and least sum from them."""
+        sums = PlainLabel(", ".join(f"{one.date} {one.sum_mm:.1f} mm" for one in earlier))
+        sums.setWordWrap(True)
+        self.by_records, course, line = QPushButton(tr("Take them")), course_by(earlier), QHBoxLayout()
+        self.by_records.setToolTip(tr("Baseline and least sum by the records of earlier studies"))
+
+        def take() -> None:
+            for field, value in ((self.baseline, course.baseline_mm), (self.nadir, course.nadir_mm)):
+                field.setText("" if value is None else f"{value:.1f}")
+
+        self.by_records.clicked.connect(take)
+        line.addWidget(sums, 1)
+        line.addWidget(self.by_records)
+        return line
 
     def _sum_field(self, value: float | None) -> QLineEdit:
         field = QLineEdit("" if value is None else f"{value:.1f}")
@@ -143,7 +224,9 @@ class TargetsDialog(QDialog):
         return field
 
     def _show(self) -> None:
-        screen = measure_edits.with_targets(self._viewer.session.screen, self.targets, self.sums)
+        screen = measure_edits.with_targets(self._viewer.session.screen, self.targets, self.course)
+        self.non_targets_named.setVisible(self.non_targets.currentData() in _NAMED)
+        self.new_lesions_named.setVisible(self.new_lesions.currentData() in _NAMED)
         self.said.setText("\n".join(words_of(self._viewer, screen)))
 
     def _take(self) -> None:

@@ -103,7 +103,7 @@ class MainWindow(SeriesWindow):
         self.capturing = CaptureCommands(reader, self.acts, self.looks, works, say, self)
         self.sheets = SheetCommands(reader, works, say, self)
         self.priors = PriorCommands(desk.studies, reader, works, say, self)
-        self.targets = TargetCommands(reader, say, self)
+        self.targets = TargetCommands(desk.studies, reader, works, say, self)
         self.signing = SignCommands(desk, reader, works, self.dock, say, self)
         self.signing.refused.connect(self.refused)
         self.signing.signed.connect(self.show_signed)

@@ -302,7 +302,7 @@ def _targets(measurement: Measurement, lesions: recist.TargetLesions, volume: Vo
         volume_digest=volume.digest,
         quantities=recist.quantities(lesions),
         finding="; ".join(recist.in_words(lesions)),
-        response=lesions.response,
+        responses=lesions.responses,
     )
 
 

@@ -69,6 +69,7 @@ def sentences() -> list[str]:
     found += [*browsing.AGES, *(title for title in browsing.KIND_TITLES.values() if title)]
     found += corners.VIEW_WORDS
     found += [*target_commands._COLUMNS, *target_commands.SEEN_TITLES.values()]
+    found += [*target_commands.NON_TARGET_TITLES.values(), *target_commands.NEW_TITLES.values()]
     found += ["target lesions", "name", "ID", "birth date", "sex"]  # by which one patient is told from another
     found += ["ordering", "nobody", "charged", "held", "not billable", "correction"]
     found += ["physician", "resident", "technologist", "coder", "Middle button", "Right button"]

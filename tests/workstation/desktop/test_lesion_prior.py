@@ -30,15 +30,16 @@ from workstation.desktop.measures_panel import Measures
 from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.measuring import Measuring, recorded, restored
-from workstation.desktop.model.prior_lesions import measured_beside, recorded_before
-from workstation.desktop.model.screen import Compared, EarlierSums, Measure, PriorLesion, Target
+from workstation.desktop.model.prior_lesions import EarlierSum, course_by, measured_beside, recorded_before, sums_before
+from workstation.desktop.model.screen import Compared, Measure, PriorLesion, Target
 from workstation.desktop.model.signed import measures_of
-from workstation.desktop.model.target_lesions import earlier_sums_of, targets_recorded
+from workstation.desktop.model.target_lesions import course_of, targets_recorded
 from workstation.desktop.target_commands import TargetsDialog
 from workstation.desktop.window import MainWindow
 from workstation.people import people_of
 from workstation.records.measurements import again
 from workstation.records.plain_words import measurement as measurement_in_words
+from workstation.records.recist import TreatmentCourse
 from workstation.site import open_site
 
 NOW, BEFORE = derived("now"), derived("before")
@@ -81,6 +82,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     desk = ReadingDesk(open_site(site.root, clock=ticking()))
     opened = desk.studies.open(BEFORE, None)
     opened.session.change(measure_edits.measured, Measure("lesion", (moved,), View(), name="Target 1"))
+    opened.session.change(measure_edits.with_targets, {0: Target("liver")}, TreatmentCourse(baseline_mm=20.0))
     opened.session.change(edits.captured, "axial", 64)
     opened.session.write(**WRITTEN)
     desk.note(opened, DOCTOR, "opened")
@@ -116,6 +118,30 @@ def test_the_record_of_the_prior_study_has_its_lesions(desk: ReadingDesk) -> Non
     assert (prior.name, prior.date) == ("Target 1", "2025-03-01")
     assert prior.long_axis_mm == pytest.approx(12.0, abs=0.6)
     assert priors_of(desk, BEFORE) == ()  # what came later is no prior
+
+
+def test_baseline_and_least_sum_are_told_by_earlier_records(desk: ReadingDesk) -> None:
+    opened = desk.studies.open(NOW, None)
+    (told,) = sums_before(opened, desk.site, desk.studies.identity)
+    assert told.date == "2025-03-01" and told.course == TreatmentCourse(baseline_mm=20.0)
+    assert told.sum_mm == pytest.approx(12.0, abs=0.6)
+    assert course_by((told,)) == TreatmentCourse(20.0, told.sum_mm)
+    assert sums_before(desk.studies.open(BEFORE, None), desk.site, desk.studies.identity) == ()
+    other = replace(opened.identity, birth_date="1999-09-09")
+    assert sums_before(opened, desk.site, lambda uid: other) == ()
+
+
+def test_the_oldest_sum_is_the_baseline_where_none_was_said() -> None:
+    def sums(*said: tuple[float, float | None, float | None]) -> TreatmentCourse:
+        return course_by(
+            tuple(EarlierSum(f"2025-0{n}-01", now, TreatmentCourse(*of)) for n, (now, *of) in enumerate(said, 1))
+        )
+
+    assert sums() == TreatmentCourse()
+    assert sums((60.0, None, None)) == TreatmentCourse(60.0, 60.0)
+    assert sums((60.0, None, None), (40.0, None, None), (50.0, None, None)) == TreatmentCourse(60.0, 40.0)
+    assert sums((60.0, 90.0, 30.0), (40.0, None, None)) == TreatmentCourse(90.0, 30.0)
+    assert sums((40.0, 90.0, None), (60.0, 80.0, None)) == TreatmentCourse(80.0, 40.0)  # as the newer reader says
 
 
 def test_at_its_place_in_what_is_compared_it_is_measured(desk: ReadingDesk) -> None:
@@ -154,14 +180,15 @@ def test_target_lesions_are_summed_in_the_record_and_come_back_from_it(desk: Rea
     gone = Measure("lesion", ((6.0, 6.0, 6.0),), View(), target=Target("lung", seen="gone"))
     measured = Measure("lesion", (CENTRE,), View(), prior=prior, target=Target("liver"))
     opened = desk.studies.open(NOW, None)
-    screen = replace(opened.session.screen, measures=(gone, measured), earlier_sums=EarlierSums(100.0, 18.0))
+    course = TreatmentCourse(100.0, 18.0, new_lesions="found", new_lesions_named="liver, segment 6")
+    screen = replace(opened.session.screen, measures=(gone, measured), course=course)
     taken = recorded(screen.measures, volume)
     (kept,) = targets_recorded(screen, taken, volume)
     numbers = {quantity.name: quantity.value for quantity in kept.quantities}
     # The longest diameter in the plane of the scan, in tenths; what is gone counts as nothing.
     assert numbers["target_sum"] == round(taken[0].quantities[2].value, 1)
     assert numbers["nadir_target_sum"] == 18.0 and "prior_target_sum" not in numbers  # of one of two
-    assert kept.response == "PR"
+    assert kept.responses == ("target PR", "overall PD")
     sr = write_sr(replace(simple(), measurements=(*taken, kept)), source(), STAMP)
     read = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
     assert read == (*taken, kept) and again(read[1], volume) == read[1]
@@ -169,7 +196,7 @@ def test_target_lesions_are_summed_in_the_record_and_come_back_from_it(desk: Rea
     first, second = measures_of(read)
     assert first.target == Target("liver") and first.prior is not None and first.prior.date == "2025-03-01"
     assert second.target == gone.target and second.points_mm == gone.points_mm and not second.name
-    assert earlier_sums_of(read) == screen.earlier_sums
+    assert course_of(read) == screen.course
     node = replace(measured, target=Target("", lymph_node=True))
     (kept,) = targets_recorded(replace(screen, measures=(node,)), recorded((node,), volume), volume)
     sizes = {quantity.name: quantity.value for quantity in taken[0].quantities}
@@ -199,19 +226,32 @@ def test_targets_are_chosen_and_their_sum_is_said(root: Path, qtbot: QtBot) -> N
         assert named is not None and organ is not None
         named.setCheckState(Qt.CheckState.Checked)
         organ.setText("liver")
+        dialog.by_records.click()
+        assert (dialog.baseline.text(), dialog.nadir.text()[:3]) == ("20.0", "12.")
+        dialog.baseline.clear()
+        dialog.nadir.clear()
         qtbot.keyClicks(dialog.baseline, "40,0")
         qtbot.keyClicks(dialog.nadir, "x9.5")  # letters are no number
         heard.append(dialog.said.text())
+        assert not dialog.new_lesions_named.isVisible()
+        dialog.new_lesions.setCurrentIndex(dialog.new_lesions.findData("found"))
+        assert dialog.new_lesions_named.isVisible()
+        qtbot.keyClicks(dialog.new_lesions_named, "segment 6")
+        dialog.non_targets_named.setText("of a choice that was taken back")
         dialog.take.click()
 
     QTimer.singleShot(0, choose)
     panel.targets.click()
+    qtbot.waitUntil(lambda: bool(viewer.session.screen.course.new_lesions), timeout=60_000)
     assert "No lesion is a target." in heard[0] and "(liver): longest diameter" in heard[1]
     measure = viewer.session.screen.measures[0]
-    assert measure.target == Target("liver") and viewer.session.screen.earlier_sums == EarlierSums(40.0, 9.5)
+    assert measure.target == Target("liver") and viewer.session.screen.course == TreatmentCourse(
+        40.0, 9.5, new_lesions="found", new_lesions_named="segment 6"
+    )
     assert "progressive disease (PD)" in panel.targets_said.text()
     report = window.reader.report
     assert report is not None and "Baseline 40.0 mm" in report.fields["findings"].toPlainText()
+    assert "New lesions (segment 6): found" in report.fields["findings"].toPlainText()
     report.fields["findings"].appendPlainText("Nothing else.")
 
     def change() -> None:
@@ -225,6 +265,7 @@ def test_targets_are_chosen_and_their_sum_is_said(root: Path, qtbot: QtBot) -> N
 
     QTimer.singleShot(0, change)
     panel.targets.click()
+    qtbot.waitUntil(lambda: viewer.session.screen.course.baseline_mm == 50.0, timeout=60_000)
     found = report.fields["findings"].toPlainText()
     assert "Baseline 50.0 mm" in found and "Baseline 40.0 mm" not in found and found.endswith("Nothing else.")
     viewer.undo()

@@ -1,8 +1,21 @@
 """Sums of target lesions against worked examples of the rules of RECIST 1.1 (Eisenhauer et al. 2009)."""
 
+from itertools import product
+from typing import get_args
+
 import pytest
 
-from workstation.records.recist import TargetLesion, TargetLesions, in_words, quantities, read, written
+from workstation.records.recist import (
+    NewLesions,
+    NonTargets,
+    TargetLesion,
+    TargetLesions,
+    TreatmentCourse,
+    in_words,
+    quantities,
+    read,
+    written,
+)
 from workstation.translation import recognised
 
 AT = (0.0, 0.0, 0.0)
@@ -14,7 +27,7 @@ def target(now: float | None, prior: float | None = None, node: bool = False, or
 
 
 def lesions(*now: float | None, baseline: float | None = None, nadir: float | None = None) -> TargetLesions:
-    return TargetLesions(tuple(map(target, now)), baseline, nadir)
+    return TargetLesions(tuple(map(target, now)), TreatmentCourse(baseline, nadir))
 
 
 @pytest.mark.parametrize(
@@ -56,8 +69,8 @@ def test_the_response_of_the_targets(
 
 def test_lymph_nodes_count_by_their_short_axis_and_are_gone_below_10_mm() -> None:
     node, lesion = target(9.9, node=True), target(0.0)
-    assert TargetLesions((node, lesion), 60.0, 60.0).response == "CR"  # though the sum is not 0
-    assert TargetLesions((target(10.0, node=True), lesion), 60.0, 60.0).response == "PR"
+    assert TargetLesions((node, lesion), TreatmentCourse(60.0, 60.0)).response == "CR"  # though the sum is not 0
+    assert TargetLesions((target(10.0, node=True), lesion), TreatmentCourse(60.0, 60.0)).response == "PR"
     assert TargetLesions((node, lesion)).sum_mm == 9.9
 
 
@@ -68,7 +81,9 @@ def test_the_prior_is_one_study_of_all_targets() -> None:
     # It is no baseline and no least sum, but growth since it is progress.
     assert both.response == "" and "progress cannot be excluded" in both.untold
     assert TargetLesions((target(36.0, 30.0),)).response == "PD"
-    assert TargetLesions((target(36.0, 30.0),), 90.0, 40.0).response == "PD"  # the prior is less than what was said
+    assert (
+        TargetLesions((target(36.0, 30.0),), TreatmentCourse(90.0, 40.0)).response == "PD"
+    )  # the prior is less than what was said
 
 
 def test_what_recist_would_not_have_chosen_is_said() -> None:
@@ -78,17 +93,18 @@ def test_what_recist_would_not_have_chosen_is_said() -> None:
     assert three.doubts == ("3 targets in liver; RECIST 1.1 has 2 at most of an organ.",)
     small = TargetLesions((target(9.0), target(14.0, node=True), target(10.0), target(15.0, node=True)))
     assert len(small.doubts) == 2 and "short axis of 15 mm" in small.doubts[1]
-    assert TargetLesions((target(9.0),), 20.0, 20.0).doubts == ()  # small now, which is what is hoped for
-    assert "one of 30.0 mm is known" in TargetLesions((target(20.0, 30.0),), 90.0, 40.0).doubts[0]
+    assert (
+        TargetLesions((target(9.0),), TreatmentCourse(20.0, 20.0)).doubts == ()
+    )  # small now, which is what is hoped for
+    assert "one of 30.0 mm is known" in TargetLesions((target(20.0, 30.0),), TreatmentCourse(90.0, 40.0)).doubts[0]
     with pytest.raises(ValueError, match="is none"):
-        TargetLesions((), -1.0)
+        TreatmentCourse(-1.0)
 
 
 def test_it_is_said_written_and_read_again() -> None:
     made = TargetLesions(
         (target(20.0, 25.0, organ="liver"), TargetLesion("N", "", AT, True, 5.0, 10.0, "2025-03-01", "too small")),
-        50.0,
-        30.0,
+        TreatmentCourse(50.0, 30.0),
     )
     assert in_words(made) == (
         "Target 20.0 (liver): longest diameter 20.0 mm",
@@ -106,10 +122,69 @@ def test_it_is_said_written_and_read_again() -> None:
     assert quantities(lesions(None, 5.0)) == () and quantities(lesions()) == ()
 
 
+# Table 1 of RECIST 1.1, and what is not said.
+@pytest.mark.parametrize(
+    ("now", "non_targets", "new_lesions", "overall"),
+    [
+        ((0.0,), "gone", "none", "CR"),
+        ((0.0,), "none", "none", "CR"),
+        ((0.0,), "present", "none", "PR"),
+        ((0.0,), "not all seen", "none", "PR"),
+        ((70.0,), "gone", "none", "PR"),
+        ((70.0,), "not all seen", "none", "PR"),
+        ((90.0,), "present", "none", "SD"),
+        ((120.0,), "gone", "none", "PD"),
+        ((0.0,), "progress", "none", "PD"),
+        ((0.0,), "gone", "found", "PD"),
+        ((70.0,), "", "found", "PD"),
+        ((None,), "", "found", "PD"),
+        ((120.0,), "", "", "PD"),
+        ((70.0,), "progress", "", "PD"),
+        ((0.0,), "gone", "", ""),
+        ((0.0,), "", "none", ""),
+        ((None,), "gone", "none", ""),
+        ((), "progress", "found", ""),
+    ],
+)
+def test_the_response_of_all_lesions(
+    now: tuple[float | None, ...], non_targets: NonTargets, new_lesions: NewLesions, overall: str
+) -> None:
+    course = TreatmentCourse(100.0, 100.0, non_targets, new_lesions=new_lesions)
+    found = TargetLesions(tuple(map(target, now)), course)
+    assert found.overall == overall and bool(found.overall_untold) is not bool(overall)
+    assert read(written(found)) == found
+    told = [one.split() for one in found.responses]
+    assert (["overall", overall] in told) is bool(overall) and len({of for of, _ in told}) == len(told)
+    assert bool(now) or not told
+
+
+def test_other_lesions_are_said_with_their_names() -> None:
+    course = TreatmentCourse(100.0, 100.0, "present", "pleural effusion", "none")
+    assert in_words(TargetLesions((target(70.0),), course))[-4:] == (
+        "Target lesions by RECIST 1.1: partial response (PR)",
+        "Non-target lesions (pleural effusion): still there, no clear progress (non-CR/non-PD)",
+        "New lesions: none",
+        "Overall response by RECIST 1.1: partial response (PR)",
+    )
+    # Nothing is said of all where nothing was said of the others, unless it is progress whatever they are.
+    assert not any("Overall" in line for line in in_words(lesions(70.0, baseline=100.0, nadir=100.0)))
+    assert "Overall response by RECIST 1.1: progressive disease (PD)" in in_words(lesions(130.0, nadir=100.0))
+
+
 def test_all_of_it_is_said_in_german() -> None:
     many = [lesions(20.0, baseline=b, nadir=n) for b in (None, 10.0, 30.0, 22.0) for n in (None, 0.0, 19.0)]
-    many += [lesions(), lesions(None), lesions(0.0, 0.0), TargetLesions((target(36.0, 30.0, True),), 90.0, 40.0)]
+    many += [
+        lesions(),
+        lesions(None),
+        lesions(0.0, 0.0),
+        TargetLesions((target(36.0, 30.0, True),), TreatmentCourse(90.0, 40.0)),
+    ]
     many += [TargetLesions(tuple(target(5.0, node=bool(n % 2), organ="Leber") for n in range(8)))]
     many += [TargetLesions((TargetLesion("N", "", AT, True, 0.0, None, "", "gone"),))]
+    for others, new in product(get_args(NonTargets), get_args(NewLesions)):
+        many += [
+            TargetLesions((target(70.0),), TreatmentCourse(None, None, others, named, new, named))
+            for named in ("", "Erguss")
+        ]
     lines = {line for one in many for line in in_words(one)}
     assert [line for line in lines if recognised(line, "de") is None] == []

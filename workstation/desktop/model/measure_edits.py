@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from render.geometry import Vector, vector
-from workstation.desktop.model.screen import OUTLINES, EarlierSums, Measure, PriorLesion, Screen, Target
+from workstation.desktop.model.screen import OUTLINES, Measure, PriorLesion, Screen, Target
+from workstation.records.recist import TreatmentCourse
 
 _APART_MM = 0.5  # points of a line that follow each other
 _OWN_PART = 0.25  # of the way to the next point: so near to one, it is that one that is moved
@@ -109,12 +110,12 @@ def with_prior(screen: Screen, number: int, prior: PriorLesion | None) -> Screen
     return remeasured(screen, number, replace(screen.measures[number], prior=prior))
 
 
-def with_targets(screen: Screen, targets: Mapping[int, Target | None], sums: EarlierSums) -> Screen:
-    """Sets which lesions are targets, by number, and what is said of earlier sums."""
+def with_targets(screen: Screen, targets: Mapping[int, Target | None], course: TreatmentCourse) -> Screen:
+    """Sets which lesions are targets, by number, and what is said beside them."""
     measures = tuple(
         replace(measure, target=targets.get(number, measure.target)) for number, measure in enumerate(screen.measures)
     )
-    return replace(screen, measures=measures, earlier_sums=sums)
+    return replace(screen, measures=measures, course=course)
 
 
 def reworded(screen: Screen, number: int, text: str) -> Screen:

@@ -32,7 +32,7 @@ from render.recipe import (
 )
 from render.recipe import Window as ValueWindow
 from render.volume import Volume
-from workstation.records.recist import Seen
+from workstation.records.recist import NOTHING_SAID, Seen, TreatmentCourse
 
 SliceName = Literal["axial", "coronal", "sagittal"]
 MainName = Literal["axial", "coronal", "sagittal", "solid", "curved"]
@@ -242,16 +242,6 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierSums:
-    """Sums of diameters of the target lesions as the reader says: at baseline, and the least since; None for not
-    said."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    baseline_mm: float | None = None
-    nadir_mm: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Measure:
     """A measure. points_mm : two for a distance, two or more that a length in space goes through, three for an angle
     (vertex second), four for Cobb's (two lines), two corners for an ellipse, three or more for a polygon, the seed of a
@@ -351,7 +341,7 @@ class Screen:
     curve: Curve = Curve()
     compared: Compared | None = None
     segments: tuple[ScreenSegment, ...] = ()
-    earlier_sums: EarlierSums = EarlierSums()
+    course: TreatmentCourse = NOTHING_SAID
 
     def slice(self, name: SliceName) -> SlicePane:
         found = getattr(self, name)

@@ -224,7 +224,7 @@ class ReadingSession:
 
 def _recorded(screen: Screen) -> tuple[Any, ...]:
     """Returns what of a screen goes into the record."""
-    return screen.captures, screen.measures, screen.segments, screen.earlier_sums
+    return screen.captures, screen.measures, screen.segments, screen.course
 
 
 def _work(screen: Screen) -> tuple[Any, ...]:

@@ -23,10 +23,11 @@ from render.recipe import Recipe, Reformat, VolumeRendering, Window, read_recipe
 from render.volume import Volume
 from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.report_check import FIELD_TITLES
-from workstation.desktop.model.screen import Capture, EarlierSums, Measure, Screen, VolumeKey
+from workstation.desktop.model.screen import Capture, Measure, Screen, VolumeKey
 from workstation.desktop.model.session import Draft, session_file
 from workstation.desktop.model.signing import SignedStudy, being_stored, session_uid_of
-from workstation.desktop.model.target_lesions import earlier_sums_of, with_targets_of
+from workstation.desktop.model.target_lesions import course_of, with_targets_of
+from workstation.records.recist import TreatmentCourse
 from workstation.signed_report import recorded_files, reports_of
 from workstation.site import Site
 
@@ -43,7 +44,7 @@ CHANGED = (
 @dataclass(frozen=True, slots=True)
 class SignedReading:
     """A study as it was signed. versions : its reports, oldest first. record : the newest record of its session.
-    record_path : of the file. draft, captures, measures, earlier_sums : of the newest version, as the reader left them.
+    record_path : of the file. draft, captures, measures, course : of the newest version, as the reader left them.
     same_volume : whether the record is of the volume that the series makes now."""
 
     versions: tuple[FiledReport, ...]
@@ -52,7 +53,7 @@ class SignedReading:
     draft: Draft
     captures: tuple[Capture, ...]
     measures: tuple[Measure, ...]
-    earlier_sums: EarlierSums
+    course: TreatmentCourse
     same_volume: bool = True
 
     @property
@@ -64,7 +65,7 @@ class SignedReading:
         """Returns a screen with what was signed, and its report. kept : the same as the reader left it, whole, which
         counts where it says what the archive says."""
         if kept is None or not self._is(kept):
-            shown = replace(screen, captures=self.captures, measures=self.measures, earlier_sums=self.earlier_sums)
+            shown = replace(screen, captures=self.captures, measures=self.measures, course=self.course)
             return shown, self.draft
         left = kept.screen
         solid = replace(screen.solid, steps=left.solid.steps, around=left.solid.around)
@@ -73,7 +74,7 @@ class SignedReading:
             captures=left.captures,
             measures=left.measures,
             segments=left.segments,
-            earlier_sums=left.earlier_sums,
+            course=left.course,
             solid=solid,
         )
         return shown, kept.draft
@@ -106,8 +107,8 @@ def signed_reading(session_uid: str, site: Site, volume: Volume) -> SignedReadin
     )
     same = all(product.volume_digest == volume.digest for product in record.products)
     known = tuple(m for m in record.measurements if m.volume_digest == volume.digest)
-    draft, sums = draft_of(versions[-1], record), earlier_sums_of(known)
-    return SignedReading(versions, record, path, draft, captures, measures_of(known), sums, same)
+    draft, course = draft_of(versions[-1], record), course_of(known)
+    return SignedReading(versions, record, path, draft, captures, measures_of(known), course, same)
 
 
 def was_read(key: VolumeKey, site: Site) -> bool:
@@ -189,8 +190,8 @@ def _grown(measurement: Measurement) -> Measure | None:
     return Measure("volume", (vector(step["seed_mm"]),), View(), float(step["low"]), float(step["high"]), name)
 
 
-def measures_on_record(series: Series, volume: Volume, site: Site) -> tuple[tuple[Measure, ...], EarlierSums]:
-    """Returns the measures in the newest record of a volume, and what it says of earlier sums of target lesions."""
+def measures_on_record(series: Series, volume: Volume, site: Site) -> tuple[tuple[Measure, ...], TreatmentCourse]:
+    """Returns the measures in the newest record of a volume, and what it says of the course of treatment."""
     newest: tuple[datetime, tuple[Measurement, ...]] | None = None
     for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR, series.first.accession):
         try:
@@ -202,4 +203,4 @@ def measures_on_record(series: Series, volume: Volume, site: Site) -> tuple[tupl
         if of_this_volume and at is not None and (newest is None or at > newest[0]):
             newest = (at, of_this_volume)
     known = newest[1] if newest is not None else ()
-    return measures_of(known), earlier_sums_of(known)
+    return measures_of(known), course_of(known)

@@ -336,8 +336,8 @@ class Studies:
         """Makes the session of a study that nobody is working on: with what was signed, as far as anything was."""
         screen, (_, which, bridged) = self.first_screen(self.identity(series.uid), volume), key
         if signed is None:
-            measures, sums = measures_on_record(series, volume, self.site)
-            screen = replace(screen, measures=measures, earlier_sums=sums)
+            measures, course = measures_on_record(series, volume, self.site)
+            screen = replace(screen, measures=measures, course=course)
             return ReadingSession(volume, series.uid, screen, which, file=file, bridged=bridged)
         screen, draft = signed.on(screen, last_signed(self.site, *key))
         operator = signed.record.operator

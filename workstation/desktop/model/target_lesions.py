@@ -9,10 +9,10 @@ from dicom_io.evidence import Measurement
 from render import View
 from render.volume import Volume
 from workstation.desktop.model.measuring import Measuring, names_of
-from workstation.desktop.model.screen import EarlierSums, Measure, Screen, Target
+from workstation.desktop.model.screen import Measure, Screen, Target
 from workstation.records import recist
 from workstation.records.measurements import measure_targets
-from workstation.records.recist import TargetLesion, TargetLesions
+from workstation.records.recist import TargetLesion, TargetLesions, TreatmentCourse
 
 NAME = "Target lesions"
 # A record has places in single precision.
@@ -64,10 +64,9 @@ def with_targets_of(measures: Sequence[Measure], recorded: Sequence[Measurement]
     return tuple(found)
 
 
-def earlier_sums_of(recorded: Sequence[Measurement]) -> EarlierSums:
-    """Returns what a record says of earlier sums."""
-    lesions = _read(recorded)
-    return EarlierSums(lesions.baseline_mm, lesions.nadir_mm)
+def course_of(recorded: Sequence[Measurement]) -> TreatmentCourse:
+    """Returns what a record says of the course of treatment."""
+    return _read(recorded).course
 
 
 def _read(recorded: Sequence[Measurement]) -> TargetLesions:
@@ -97,4 +96,4 @@ def _targets(screen: Screen, diameters: SizesOf, names: Sequence[str]) -> Target
                 target.seen,
             )
         )
-    return TargetLesions(tuple(found), screen.earlier_sums.baseline_mm, screen.earlier_sums.nadir_mm)
+    return TargetLesions(tuple(found), screen.course)
