@@ -5,16 +5,21 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 
 from render.protocols import Protocol
 from tests.workstation.samples import DOCUMENTED, SERIES_UID, SLICES, pin_of_the_supervisor, ticking, tiny_protocol
 from workstation.cli import main
 from workstation.config import Config
 from workstation.site import Clock, Site, open_site
+
+# The tree of more than a hundred commands is made once, not for each call: most calls take no longer than that.
+vars(typer.main)["get_command"] = cache(typer.main.get_command)
 
 
 @pytest.fixture(scope="session")
