@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 WORKERS := $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo desktop console test compiled-tests suite check-all bench lint clean
+.PHONY: demo desktop console test compiled-tests suite slow check-all bench lint clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/workstation demo -o demo-output
@@ -41,9 +41,13 @@ compiled-tests: $(VENV)/.test-ready
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qq >/dev/null || true
 
 suite: $(VENV)/.test-ready
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not campaign"
 
-# Everything: slow checks too, every example of a property, and every change of a mutation test.
+# What takes seconds each: days at the desktop and the console, mutations, validators on more series. CI runs it as well.
+slow: $(VENV)/.test-ready
+	$(PYTEST) -m slow
+
+# Everything: campaigns of many minutes too, every example of a property, and every change of a mutation test.
 check-all: $(VENV)/.test-ready lint
 	WORKSTATION_TEST_THOROUGH=1 $(PYTEST)
 

@@ -1,5 +1,5 @@
-"""How thoroughly a test goes: `make test` takes a part of the examples of a property and of the changes of a mutation
-test, `make check-all` takes all of them."""
+"""How thoroughly a test goes: `make test` and `make slow` take a part of the examples of a property and of the changes
+of a mutation test, `make check-all` takes all of them."""
 
 import os
 from typing import Any

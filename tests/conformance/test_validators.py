@@ -195,6 +195,7 @@ def test_objects_with_burned_in_annotation_have_no_errors(name: str, tmp_path: P
     assert found == {name: [] for name in found}
 
 
+@pytest.mark.slow
 def test_a_face_is_said_to_be_recognisable_and_nothing_else_is() -> None:
     said = {ds.ImageComments: ds.get("RecognizableVisualFeatures") for ds in made("ct sample").datasets}
     # That transfer function is opaque from air to bone, and this is a head.

@@ -68,6 +68,7 @@ def test_storescu_that_decompresses(tmp_path: Path) -> None:
     np.testing.assert_array_equal(build_volume(archive.all_series()[0]).voxels, ramp((4, 16, 16)))
 
 
+@pytest.mark.slow
 def test_we_send_everything_we_make_to_storescp(saved: Archive, tmp_path: Path) -> None:
     instances = [i for s in saved.all_series() for i in s.instances]
     with storescp(tmp_path / "theirs") as peer:

@@ -115,6 +115,7 @@ def everything() -> dict[str, str]:
     return found | {name: hashlib.sha256(make().encode()).hexdigest() for name, make in others.items()}
 
 
+@pytest.mark.slow
 def test_a_process_with_one_core_makes_the_same() -> None:
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("resident memory is read from Linux's /proc")  # as is the set of cores

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 from render.engine.cpu import blocks, distances, segments
 from render.segment import find
@@ -23,6 +25,7 @@ assert before == after, {name: (before[name], count) for name, count in after.it
 """
 
 
+@pytest.mark.slow
 def test_a_tool_has_nothing_left_to_compile() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -46,6 +49,7 @@ assert before == len(kernel.signatures) == 4, kernel.signatures
 """
 
 
+@pytest.mark.slow
 def test_a_fused_rendering_has_nothing_left_to_compile() -> None:
     done = subprocess.run([sys.executable, "-c", FUSED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -62,6 +62,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return Built(sdist, wheel, in_sdist, in_wheel)
 
 
+@pytest.mark.slow
 def test_the_sdist_holds_the_checkout(built: Built) -> None:
     assert not committed() - built.in_sdist
 

@@ -429,7 +429,7 @@ def test_a_small_day_of_two_hosts(tmp_path: Path) -> None:
         check(simulate(20, 3, 11, tmp_path, "coder", hosts=2, database=database))
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_day_of_300_studies_on_two_hosts(tmp_path: Path) -> None:
     (tmp_path / "dask").mkdir()
     with postgresql_server() as database, dask(tmp_path / "dask", 2) as farm:
@@ -441,7 +441,7 @@ def test_a_day_of_300_studies_on_two_hosts(tmp_path: Path) -> None:
     assert day["prepared"] == {"ready": 40}
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_day_of_2000_studies(tmp_path: Path) -> None:
     day = simulate(2000, 12, 4, tmp_path)
     check(day)

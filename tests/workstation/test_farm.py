@@ -47,6 +47,7 @@ def digests(site: Site) -> list[tuple[str, str]]:
     return [(picture.name, picture.digest) for picture in proposal.pictures]
 
 
+@pytest.mark.slow
 def test_what_a_farm_draws_is_what_we_draw(
     farm: Dask, site: Site, site_at: SiteAt, tmp_path: Path, slices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

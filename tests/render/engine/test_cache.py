@@ -45,6 +45,7 @@ def test_a_home_that_cannot_be_written_falls_back(monkeypatch: pytest.MonkeyPatc
     assert jit.cache_folder() is None
 
 
+@pytest.mark.slow
 def test_without_any_folder_kernels_still_run() -> None:
     script = (
         "import numpy as np\n"

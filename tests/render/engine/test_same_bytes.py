@@ -38,6 +38,7 @@ def test_digests_are_the_golden_ones() -> None:
     assert scenes.digests(threads=1) == read(GOLDEN.read_text())
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same_with_more_threads_and_nothing_left_to_compile() -> None:
     """Every kind of picture runs on what `warm` compiled: the plain case and the one with everything, two dtypes."""
     script = (

@@ -179,6 +179,7 @@ print(*drawn(4), *drawn(16))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
 def test_many_draws_leave_no_objects_and_no_memory() -> None:
     root = Path(__file__).parents[3]

@@ -77,6 +77,7 @@ class Repository:
                 data = rest[int(length) :]
 
 
+@pytest.mark.slow
 def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()

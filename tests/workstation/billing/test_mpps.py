@@ -255,6 +255,7 @@ def test_steps_go_to_mpps_alone(tmp_path: Path, kind: str, takes: str) -> None:
     assert MppsDestination(name="ris", takes=("steps",), port=104).completed_when == "charged"
 
 
+@pytest.mark.slow
 def test_validators_find_no_error_in_objects_that_name_their_step(
     command: Command, slices: Path, settings: Callable[..., None], tmp_path: Path
 ) -> None:

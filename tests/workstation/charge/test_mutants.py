@@ -75,6 +75,7 @@ def test_the_tests_pass_on_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # The rules alone take a minute: of them one in twelve is tried each time, and all under `make check-all`.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "every"), [(module, one_in({"rules": 24, "work": 6}.get(module, 1))) for module in CHANGED]
 )

@@ -65,6 +65,7 @@ def test_a_lesion_is_printed_or_declined(command: Command, slices: Path, monkeyp
     assert "outside the volume" in away.err
 
 
+@pytest.mark.slow
 def test_a_lesion_is_compared_with_a_prior(
     command: Command, slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / name for name in ("fixed", "moved", "other")}
 
 
+@pytest.mark.slow
 def test_a_move_is_found_and_written_in_every_format(command: Command, heads: dict[str, Path], tmp_path: Path) -> None:
     fixed, moving = heads["fixed"], heads["moved"]
     found = command("register", fixed, moving, "-o", tmp_path / "move.dcm", "--json").json

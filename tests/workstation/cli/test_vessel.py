@@ -74,6 +74,7 @@ def test_wrong_points_are_said_to_be_wrong(
     assert sentence in " ".join(ran.err.replace("│", " ").split())
 
 
+@pytest.mark.slow
 def test_an_aneurysm_is_measured_or_declined(
     made: tuple[Tube, Path], command: Command, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_shift_by_hand_is_added_as_it_is_seen() -> None:
     assert float(np.linalg.norm(step)) == pytest.approx(10.0)
 
 
+@pytest.mark.slow
 def test_what_lies_over_a_plane_is_where_it_is(
     viewer: Viewer,
     window: MainWindow,

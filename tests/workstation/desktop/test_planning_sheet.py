@@ -57,6 +57,7 @@ def in_german(text: str) -> str:
     return translated(text, "de")
 
 
+@pytest.mark.slow
 def test_in_german_all_of_it_is_german(known: Aorta) -> None:
     made = root(np.random.default_rng(3), 1.2)
     for sheet in (

@@ -33,6 +33,7 @@ def display() -> Iterator[str]:
         yield name
 
 
+@pytest.mark.slow
 def test_open_turn_capture_and_survive_a_kill(display: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
     site = open_site(root)

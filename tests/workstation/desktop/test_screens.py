@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
@@ -31,6 +32,7 @@ def keep(widget: QWidget, name: str) -> None:
     assert flat.std() > 3.0, name
 
 
+@pytest.mark.slow
 def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer], None]) -> None:
     keep(window, "work_list")
     with qtbot.waitSignal(window.ready, timeout=60_000):

@@ -180,6 +180,7 @@ def test_the_record_and_the_stored_picture_have_it(skull: Viewer) -> None:
     assert orange > 0.02  # the skull in the colour of its segment
 
 
+@pytest.mark.slow
 def test_surfaces_are_saved_as_parts(skull: Viewer, reading_window: MainWindow, tmp_path: Path, qtbot: QtBot,
                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     file = tmp_path / "skull.stl"

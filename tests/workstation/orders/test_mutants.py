@@ -105,6 +105,7 @@ def is_killed(
 
 
 # Of the long ones some are tried each time, and all under `make check-all`.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "every"),
     [

@@ -178,6 +178,7 @@ def test_a_named_workstation_signs_its_own(tmp_path: Path, signer: str, people: 
         assert here.state[0] == state
 
 
+@pytest.mark.slow
 def test_serve_takes_it_by_c_store(tmp_path: Path) -> None:
     """Of a sister's report by C-STORE the case is charged; of an unsigned one before it, it is not."""
     root = tmp_path / "root"

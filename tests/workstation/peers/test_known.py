@@ -62,6 +62,7 @@ def test_what_cannot_be_is_said(tmp_path: Path, line: str, words: str) -> None:
         load_peers(tmp_path)
 
 
+@pytest.mark.slow
 def test_from_the_command_line(command: Command, tmp_path: Path) -> None:
     (nobody,) = free_ports(1)
     sent = write_series(tmp_path / "sent", ramp((4, 8, 8)), grid())

@@ -117,7 +117,8 @@ def test_the_command_says_so(command: Command, sr: Path, slices: Path, tmp_path:
     assert command("verify", "no such file").code == 1
 
 
-@pytest.mark.parametrize("cache", ["same kernels", pytest.param("fresh", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", ["same kernels", "fresh"])
 def test_it_holds_in_another_process_with_one_core(sr: Path, slices: Path, tmp_path: Path, cache: str) -> None:
     environment = dict(os.environ)
     if cache == "fresh":

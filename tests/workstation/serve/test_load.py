@@ -41,7 +41,7 @@ def resident_mb(pid: int) -> float:
     return int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_eight_senders_and_twenty_thousand_instances(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dcmsend = program("dcmsend")
     for sender in range(SENDERS):

@@ -61,6 +61,7 @@ def test_exceptions_are_told_by_their_type_and_way(told: list[dict[str, Any]]) -
     assert all("test_logs.py:" in each["way"] for each in told) and "DOE" not in json.dumps(told)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="serve does not run there")
 def test_every_line_of_serve_is_an_event_with_its_time(tmp_path: Path) -> None:
     """A warning before it starts as well; nothing is written past it."""

@@ -26,6 +26,7 @@ def test_everything_is_told_to_stop_at_once(tmp_path: Path) -> None:
         assert [event["event"] for event in serving.events()][-1:] == ["stopped"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="processes are found in Linux's /proc")
 def test_the_one_that_others_are_forked_from_may_die(tmp_path: Path) -> None:
     with Serving(tmp_path / "root") as serving:

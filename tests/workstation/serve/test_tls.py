@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from dicom_io.network.send import send
 from tests.dicom_io.certificates import both_sides, shown
 from tests.dicom_io.synthetic import grid, ramp, write_series
@@ -11,6 +13,7 @@ from tests.workstation.conftest import Command
 from tests.workstation.serve.running import Serving
 
 
+@pytest.mark.slow
 def test_a_pacs_that_speaks_tls_alone(tmp_path: Path, command: Command) -> None:
     sent = write_series(tmp_path / "sent", ramp((4, 16, 16)), grid())
     root, study = tmp_path / "root", sent.first.study_uid

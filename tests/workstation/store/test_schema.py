@@ -110,6 +110,7 @@ make_ready(engine)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_make_it_at_once(engine: Engine) -> None:
     emptied(engine)
     place = str(engine.url.database) if engine.dialect.name == "sqlite" else engine.url.render_as_string(False)

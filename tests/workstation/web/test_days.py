@@ -130,7 +130,8 @@ class Day:
         page.wait_for_selector("p.said")
 
 
-@pytest.mark.parametrize("count", [4, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [4, 40])
 def test_a_coder_works_the_list_off(enrolled: Path, tmp_path: Path, browser: Any, count: int) -> None:
     with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:
         live_through(here.desk, stories(count, 7))
@@ -150,6 +151,7 @@ def test_a_coder_works_the_list_off(enrolled: Path, tmp_path: Path, browser: Any
         print(day.done)
 
 
+@pytest.mark.slow
 def test_keys_alone_do(enrolled: Path, tmp_path: Path, browser: Any) -> None:
     """Search, walk down the list, open a case: without a mouse."""
     with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:

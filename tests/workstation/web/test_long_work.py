@@ -20,6 +20,7 @@ def with_report(counter: Counter) -> None:
     counter.desk.hear(ris.order(), ris.report(text=text))
 
 
+@pytest.mark.slow
 def test_a_phrase_that_never_ends_is_stopped(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     with_report(counter)
     monkeypatch.setattr(message_pages, "LIMIT_S", 3.0)

@@ -50,6 +50,7 @@ def settings(root: Path, certificate: tuple[Path, Path]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_over_tls_and_through_its_death(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     """As the role of `serve`: when the process dies, another takes its socket, and nobody has to sign in again."""
     root = tmp_path / "root"
