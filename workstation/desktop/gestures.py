@@ -286,7 +286,7 @@ class Gestures(QObject):
         elif name == "curved":
             self._glide(edits.curve_turned, steps * _CURVE_STEP_DEG)
         else:
-            self._glide(stepped, plane_name(name), -steps, viewer.session.volume, viewer.other is None)
+            self._glide(stepped, plane_name(name), -steps, viewer.session.volume, viewer.other)
 
     def _glide(self, edit: Callable[..., Screen], *arguments: Any) -> None:
         """Makes an edit by wheel; edits in quick succession are one step to undo."""

@@ -66,7 +66,7 @@ class LookPanel(QWidget):
             self._listed_with = solid.transfer.name
             self.presets.clear()
             for name in looks.presets_for(self._viewer.session.volume.unit, self._viewer.identity.modality):
-                self.presets.addItem(tr(looks.preset(name).title or name), name)
+                self.presets.addItem(tr(looks.title_of(name)), name)
         self.presets.setCurrentIndex(self.presets.findData(solid.transfer.name))
         self.styles.setCurrentIndex(self.styles.findData(solid.style))
         self.table.setChecked(solid.body_above is not None)

@@ -60,6 +60,7 @@ TOOL_GROUPS = (
 )
 TOOLS = tuple(tool for group in TOOL_GROUPS for tool in group)
 _CINE_MS = 80
+_BEYOND = 1_000_000  # more images than a study has
 
 
 class Viewer(QWidget):
@@ -540,8 +541,8 @@ class Viewer(QWidget):
         now = compared.transfer.name if compared.transfer is not None else ""
         following = names[(names.index(now) + 1) % len(names)] if now in names else ""
         self.do(edits.other_looks, self.looks.transfer_of(other, following) if following else None)
-        title = self.looks.preset(following).title or following if following else tr("as over planes")
-        self.say(tr("The other study in 3D: {look}", look=title))
+        look = tr(self.looks.title_of(following)) if following else tr("as over planes")
+        self.say(tr("The other study in 3D: {look}", look=look))
 
     def choose_window(self, name: str) -> None:
         chosen = next(window for window in windows_for(self.session.volume.unit) if window.name == name)
@@ -549,7 +550,7 @@ class Viewer(QWidget):
 
     def scroll_by(self, steps: int) -> None:
         if is_slice(self.under):
-            self.do(stepped, plane_name(self.under), steps, self.session.volume, self.other is None)
+            self.do(stepped, plane_name(self.under), steps, self.session.volume, self.other)
         elif self.under == "curved":
             self.do(edits.curve_turned, 5.0 * steps)
         else:
@@ -586,10 +587,10 @@ class Viewer(QWidget):
             turn = edits.curve_turned if self.under == "curved" else edits.rotated
             self.do(turn, 6.0, *(() if self.under == "curved" else (0.0,)), moving=True)
             return
-        name, volume, before = plane_name(self.under), self.session.volume, self.session.screen
-        self.do(stepped, name, 1, volume, moving=True)
+        name, volumes, before = plane_name(self.under), (self.session.volume, self.other), self.session.screen
+        self.do(stepped, name, 1, *volumes, moving=True)
         if self.session.screen is before:  # the last one: from the first again
-            self.do(stepped, name, -sum(volume.shape), volume, moving=True)
+            self.do(stepped, name, -_BEYOND, *volumes, moving=True)
 
     def undo(self) -> None:
         self.gestures.hand.let_go()  # another measure may have its number now

@@ -133,9 +133,8 @@ def test_baseline_and_least_sum_are_told_by_earlier_records(desk: ReadingDesk) -
 
 def test_the_oldest_sum_is_the_baseline_where_none_was_said() -> None:
     def sums(*said: tuple[float, float | None, float | None]) -> TreatmentCourse:
-        return course_by(
-            tuple(EarlierSum(f"2025-0{n}-01", now, TreatmentCourse(*of)) for n, (now, *of) in enumerate(said, 1))
-        )
+        told = (TreatmentCourse(baseline, least) for _, baseline, least in said)
+        return course_by(tuple(EarlierSum(f"2025-0{n}-01", said[n][0], course) for n, course in enumerate(told)))
 
     assert sums() == TreatmentCourse()
     assert sums((60.0, None, None)) == TreatmentCourse(60.0, 60.0)

@@ -279,7 +279,7 @@ def test_a_look_is_kept_as_a_preset(viewer: Viewer, window: MainWindow, settled:
     viewer.do(edits.shifted, 111.0)
     transfer = viewer.session.screen.solid.transfer
     name = window.looks.save("My skull", transfer)
-    assert Looks(window.looks.own).preset(name).title == "My skull"
+    assert Looks(window.looks.own).title_of(name) == "My skull"
     assert replace(Looks(window.looks.own).preset(name).transfer, name=transfer.name) == transfer
     viewer.choose_preset("ct_skin")
     viewer.choose_preset(name)

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from render import (
@@ -51,9 +52,8 @@ class Looks:
             raise RecipeError(f"{file}: {error}") from error
 
     def title_of(self, name: str) -> str:
-        """Returns the title of a preset that ships; of any other, its name with spaces."""
-        shipped = name in preset_names()
-        return (named_preset(name).title if shipped else "") or name.replace("_", " ")
+        """Returns the title of a preset; of one that is not there, its name with spaces."""
+        return _title(self, name)
 
     def transfer_of(self, volume: Volume, name: str) -> TransferFunction:
         """Returns a preset with values in the unit of the volume."""
@@ -75,6 +75,7 @@ class Looks:
         part = self.own / f"{name}.part"
         part.write_text(_as_toml(title, transfer), encoding="utf-8")
         part.replace(self.own / f"{name}.toml")
+        _title.cache_clear()
         return name
 
     def _own_names(self) -> list[str]:
@@ -87,6 +88,16 @@ class Looks:
                 continue
             found.append(file.stem)
         return found
+
+
+@lru_cache
+def _title(looks: Looks, name: str) -> str:
+    """Kept, as a corner of a pane asks for it at every move of the mouse."""
+    try:
+        title = looks.preset(name).title
+    except RecipeError:
+        title = ""
+    return title or name.replace("_", " ")
 
 
 def _as_toml(title: str, transfer: TransferFunction) -> str:
