@@ -43,7 +43,7 @@ compiled-tests: $(VENV)/.test-ready
 suite: $(VENV)/.test-ready
 	$(PYTEST) -m "not slow and not campaign"
 
-# What takes seconds each: days at the desktop and the console, mutations, validators on more series. CI runs it as well.
+# What takes long each: days at the desktop and the console, mutations, validators on more series. CI runs it as well.
 slow: $(VENV)/.test-ready
 	$(PYTEST) -m slow
 

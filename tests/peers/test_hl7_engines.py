@@ -156,7 +156,7 @@ inbound.on('listen', () => console.log(JSON.stringify({ listening: true })))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.skipif(
     NODE is None or not (Path(NODE_FOLDER) / "node_modules" / "node-hl7-server").is_dir(),
     reason="no Node.js engine: npm install node-hl7-server in a folder, and name it in NODE_HL7",
