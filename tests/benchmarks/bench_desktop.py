@@ -29,7 +29,7 @@ from render import Automatic, View, Volume, VolumeRendering, Window, load_preset
 from render.engine import framing
 from render.engine.vtk import device, offscreen_window
 from tests.render import peers
-from workstation.desktop.app import make_window
+from workstation.desktop.app import collect_what_comes, make_window
 from workstation.desktop.drawer import PictureRequest
 from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.screen import SLICES, SOUGHT, Measure, PaneName, SliceName
@@ -112,10 +112,12 @@ class Stalls:
 
 
 _STARTED = """
+import gc
 import sys
+gc.disable()  # as the command does
 from pathlib import Path
 from PySide6.QtWidgets import QApplication
-from workstation.desktop.app import make_window
+from workstation.desktop.app import collect_what_comes, make_window
 application = QApplication([])
 window = make_window(Path(sys.argv[1]))
 window.show()
@@ -263,6 +265,7 @@ def main() -> None:
         until(application, lambda: bool(window.desk.studies.rows()))
         until(application, lambda: window.desk.warming.ident is not None)
         window.desk.warming.join()  # a reader looks at the work list for as long
+        collect_what_comes()
         until(application, lambda: window.worklist.table.model().rowCount() > 0)
         before, stalls = resident_mb(), Stalls()
         began = time.perf_counter()

@@ -1,5 +1,6 @@
 """Starts the desktop: `workstation desktop [STUDY]`."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -28,6 +29,13 @@ def make_window(root: Path, region: str = "") -> MainWindow:
     return window
 
 
+def collect_what_comes() -> None:
+    """From now on garbage is looked for, but not in what is there already: the program has half a million objects, and
+    whenever all are looked through, no thread runs for a tenth of a second."""
+    gc.freeze()
+    gc.enable()
+
+
 def start(root: Path, study: str = "", region: str = "", language: str = "en", demo: Path | None = None) -> int:
     """Shows the window until it is closed. study : a series UID to open at once. demo : a folder to import; the guide
     is then shown too.
@@ -42,6 +50,7 @@ def start(root: Path, study: str = "", region: str = "", language: str = "en", d
         window.helping.show_guide()
         window.taking_in.paths([str(demo)])
     window.show()
+    QTimer.singleShot(_SHOWN_MS, window, collect_what_comes)
     if study:
         window.open_series(study)
     code = application.exec()
