@@ -202,6 +202,12 @@ def all_found(viewer: Viewer) -> bool:
     return all(viewer.measuring.found(measure) is not None for measure in measures if measure.kind in SOUGHT)
 
 
+def busy(window: MainWindow, viewer: Viewer) -> bool:
+    """Whether something is still being done."""
+    working = window.works.busy or window.signing.judging
+    return working or not (viewer.is_settled() and all_found(viewer))
+
+
 def held_up(application: QApplication, window: MainWindow, viewer: Viewer, stalls: Stalls) -> None:
     """Prints for how long the window took no event at most, in each of its acts."""
     screen, active = viewer.session.screen, viewer.session.screen.axial.view
@@ -234,7 +240,7 @@ def held_up(application: QApplication, window: MainWindow, viewer: Viewer, stall
         began = time.perf_counter()
         act()
         application.processEvents()
-        until(application, lambda: viewer.is_settled() and not window.works.busy and all_found(viewer))
+        until(application, lambda: not busy(window, viewer))
         print(f"{name}: {time.perf_counter() - began:.2f} s, no event taken for {stalls.anew():.0f} ms at most")
 
 

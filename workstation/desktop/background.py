@@ -128,7 +128,8 @@ class Works(QObject):
 class Watch(QObject):
     """Asks the same question repeatedly, on a thread: a large archive takes too long to read on the window's thread.
 
-    answered : the answer. failed : the error as a sentence. wanted : whether the answer is on view now.
+    every_ms : 0 where it is asked only when told to. answered : the answer. failed : the error as a sentence. wanted :
+    whether the answer is on view now.
     """
 
     answered = Signal(object)
@@ -144,7 +145,13 @@ class Watch(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(every_ms)
         self._timer.timeout.connect(self._look)
-        self._timer.start()
+        if every_ms:
+            self._timer.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a question is running, or its answer has not been heard yet."""
+        return self._asking is not None
 
     def now(self) -> None:
         """Asks at once. If a question is running, asks once more after it, as it may have missed the news."""

@@ -7,13 +7,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from workstation.case import CaseError
-from workstation.desktop.background import Works
+from workstation.desktop.background import Watch, Works
 from workstation.desktop.charge_panel import ChargePanel
 from workstation.desktop.language import tr
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.signing import SignedStudy
 from workstation.desktop.model.studies import Opened
 from workstation.desktop.model.summary import summary_of
+from workstation.desktop.model.verdicts import Verdict
 from workstation.desktop.open_readings import DeskReader
 from workstation.desktop.report_panel import said_of_obstacle
 from workstation.desktop.sign_dialog import Sign
@@ -55,20 +56,38 @@ class SignCommands(QObject):
         self.soon.setSingleShot(True)
         self.soon.setInterval(_VERDICT_MS)
         self.soon.timeout.connect(self.refresh_verdict)
+        # It reads all that is known of the accession, while a reader scrolls.
+        self._judge = Watch(self._judged, 0, lambda: False, self)
+        self._judge.answered.connect(self._show_verdict)
+        self._judge.failed.connect(lambda sentence: say(sentence, True))
+
+    def stop(self) -> None:
+        """Waits for the decision that is being made."""
+        self.soon.stop()
+        self._judge.stop()
+
+    @property
+    def judging(self) -> bool:
+        """Whether the decision is being made anew."""
+        return self._judge.busy
 
     def refresh_verdict(self) -> None:
-        """Shows the decision as if the study were signed now."""
+        """Shows the decision as if the study were signed now, as soon as it is made."""
         opened, report = self._reader.opened, self._reader.report
         if opened is None or report is None:
             return
         if not opened.session.sealed:
             report.allow_signing(self._desk.obstacle(opened, self._reader.person))
-        self._show_verdict()
-        self.judged.emit()
+        self._judge.now()
 
-    def _show_verdict(self) -> None:
-        if self._reader.opened is not None:
-            self.charge.show_verdict(self._desk.verdict(self._reader.opened, self._reader.person))
+    def _judged(self) -> tuple[Opened, Verdict] | None:
+        opened, person = self._reader.opened, self._reader.person
+        return (opened, self._desk.verdict(opened, person)) if opened is not None else None
+
+    def _show_verdict(self, answer: tuple[Opened, Verdict] | None) -> None:
+        if answer is not None and answer[0] is self._reader.opened:
+            self.charge.show_verdict(answer[1])
+            self.judged.emit()
 
     def _go_to_field(self, name: str) -> None:
         report = self._reader.report
@@ -143,8 +162,7 @@ class SignCommands(QObject):
             if reading is not None and reading is self._reader.reading:
                 self._reader.signed = True
                 self.signed.emit()
-                self._show_verdict()
-                self.judged.emit()
+                self._judge.now()
             self.send()
 
         volume = opened.session.volume if opened is not None else None
@@ -165,6 +183,6 @@ class SignCommands(QObject):
 
         def done(said: object) -> None:
             self._say(str(said), False)
-            self._show_verdict()
+            self._judge.now()
 
         self._works.run(self._desk.send, done, tr("Sending"))

@@ -505,6 +505,7 @@ class MainWindow(SeriesWindow):
         self.settings.setValue("geometry", self.saveGeometry())
         self.settings.setValue("docks", self.saveState(_LAYOUT_VERSION))
         self.making.stop()
+        self.signing.stop()
         self.close_study()
         self.worklist.stop()
         self.arrival.stop()

@@ -55,6 +55,7 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
     for number in range(window.tabs.count()):
         window.tabs.setCurrentIndex(number)
         window.signing.refresh_verdict()
+        qtbot.waitUntil(lambda: not window.signing.judging)
         settled(viewer)
         keep(window, f"panel_{window.tabs.tabText(number).lower()}")
     viewer.do(measure_edits.measured, Measure("volume", (viewer.session.screen.cursor_mm,), view, -40.0, 80.0))

@@ -73,6 +73,7 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
 ) -> None:
     def verdict() -> Any:
         window.signing.refresh_verdict()
+        qtbot.waitUntil(lambda: not window.signing.judging)
         return window.signing.charge.verdict
 
     assert window.report is not None
@@ -179,6 +180,7 @@ def test_signing_stores_what_was_on_screen_and_charges(
     fill_in(Sign, PASSWORD)
     window.report.sign.click()
     qtbot.waitUntil(lambda: "Signed and delivered" in window.statusBar().currentMessage(), timeout=120_000)
+    qtbot.waitUntil(lambda: "Delivered" in window.signing.charge.headline.text())
     assert window.signing.charge.verdict is not None
     assert window.signing.charge.verdict.headline == "Delivered: charged 76377-26 beside 70450"
 
