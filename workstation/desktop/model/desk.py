@@ -35,7 +35,7 @@ from workstation.desktop.model.notes import notes_of
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.report_check import NO_REGION, Obstacle, obstacle_to_signing
 from workstation.desktop.model.screen import VolumeKey
-from workstation.desktop.model.session import Draft
+from workstation.desktop.model.session import Draft, warm_files
 from workstation.desktop.model.signing import (
     PROTOCOL,
     SignedStudy,
@@ -345,10 +345,12 @@ _SOUGHT_WITH = ("scipy.ndimage", "skimage.segmentation")
 
 
 def _warm() -> None:
-    """Loads the kernels, for which the first study would otherwise wait, and what seeks structures in it."""
+    """Loads what the first study or its first capture would otherwise wait for: kernels, what writes its file, and what
+    seeks structures in it."""
     for name in protocol_names():
         load_protocol(name)
     cpu.frames.warm()
+    warm_files()
     for name in _SOUGHT_WITH:
         importlib.import_module(name)
 

@@ -222,6 +222,11 @@ class ReadingSession:
                 self.file.unlink(missing_ok=True)
 
 
+def warm_files() -> None:
+    """Makes what writes and reads files of sessions, which takes as long as a few pictures."""
+    adapter(_Kept)
+
+
 def _recorded(screen: Screen) -> tuple[Any, ...]:
     """Returns what of a screen goes into the record."""
     return screen.captures, screen.measures, screen.segments, screen.course
