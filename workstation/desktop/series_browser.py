@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, Signal
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDrag, QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -34,6 +34,7 @@ from workstation.desktop.series_card import (
 from workstation.desktop.series_drops import carried
 
 _REFRESH_MS = 5000
+_AT_LAST_MS = 3000  # the list is read by then, whatever the panes do
 # How many series a key goes on.
 _MOVES = {
     Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -5, Qt.Key.Key_PageDown: 5,
@@ -78,6 +79,8 @@ class SeriesBrowser(QDockWidget):
         self.setFocusProxy(self.tree)
         self._watch = Watch(self._look, _REFRESH_MS, lambda: bool(self._following) and self.isVisible(), self)
         self._watch.answered.connect(self._show)
+        self._later = QTimer(self, singleShot=True, interval=_AT_LAST_MS)
+        self._later.timeout.connect(self._watch.now)
         self._watch.failed.connect(lambda why: self.note.setText(tr("The series cannot be listed: {why}", why=tr(why))))
 
     @property
@@ -85,9 +88,9 @@ class SeriesBrowser(QDockWidget):
         """How many series can be opened, the open one included."""
         return sum(one.row is not None for study in self._studies for one in study.series)
 
-    def follow(self, series_uid: str) -> None:
+    def follow(self, series_uid: str, *, later: bool = False) -> None:
         """Lists the patient of a series from now on; of none for an empty UID. What was listed of another patient is
-        gone at once."""
+        gone at once. later : the list is read at `go_on`, as what is being opened needs the processors first."""
         if series_uid == self._following:
             return
         known = any(one.series_uid == series_uid for study in self._studies for one in study.series)
@@ -96,6 +99,15 @@ class SeriesBrowser(QDockWidget):
             self._show((series_uid, ()))
         if series_uid:
             self.note.setText("" if known else tr("Reading the archive …"))
+            if later:
+                self._later.start()
+            else:
+                self._watch.now()
+
+    def go_on(self) -> None:
+        """Reads the list that was to be read later."""
+        if self._later.isActive():
+            self._later.stop()
             self._watch.now()
 
     def mark(self, shown: str, opened: frozenset[str], compared: str) -> None:
@@ -115,6 +127,7 @@ class SeriesBrowser(QDockWidget):
 
     def stop(self) -> None:
         """Stops reading and drawing, and waits for what is being read."""
+        self._later.stop()
         self._watch.stop()
         self.pictures.stop()
 

@@ -104,7 +104,7 @@ class Viewer(QWidget):
         self.first = session.screen
         self._wanted: dict[PaneName, Recipe | None] = {}
         self._shown: dict[PaneName, PictureRequest] = {}
-        self._has_drawn = False
+        self.has_drawn = False
         self._asked: dict[PaneName, PictureRequest] = {}
         self.under: PaneName = "axial"
         self.panes: dict[PaneName, Pane] = {name: Pane(name) for name in PANES}
@@ -278,8 +278,8 @@ class Viewer(QWidget):
         self._first_drawn()
 
     def _first_drawn(self) -> None:
-        if not self._has_drawn:
-            self._has_drawn = True
+        if not self.has_drawn:
+            self.has_drawn = True
             self.first_drawn.emit()
 
     def show_overlay(self, name: PaneName) -> None:

@@ -306,6 +306,7 @@ class MainWindow(SeriesWindow):
             self._suiting.emit(reading, protocols_for(volume, modality))
 
         viewer.first_drawn.connect(lambda: viewer.drawer.ask_errand(suiting, tell=False))
+        viewer.first_drawn.connect(self.browser.go_on)
 
     def show_reading(self, reading: OpenReading) -> None:
         """Shows one of the open series."""
@@ -326,7 +327,7 @@ class MainWindow(SeriesWindow):
         reading.viewer.choose_tool(reading.viewer.tool)
         self.arrival.follow(found)
         self.open_tabs.show_readings(self.reader.readings, reading)
-        self.browser.follow(found.series.uid)
+        self.browser.follow(found.series.uid, later=not reading.viewer.has_drawn)
         self._place_browser()
         self.show_signed()
         self.acts.seen()
