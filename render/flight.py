@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import scipy
-import skimage
 from numpy.typing import NDArray
 
 from render.curved import Points, frames_along
@@ -25,6 +24,7 @@ from render.segment import find
 from render.vessels.centreline import follow
 from render.vessels.lumen import Levels
 from render.volume import Volume
+from render.ways import Ways
 
 Lumen = Literal["airways", "air", "vessel"]
 LUMENS: tuple[Lumen, ...] = ("airways", "air", "vessel")
@@ -254,15 +254,13 @@ def _traced(
         heights = np.argwhere(inside) @ volume.affine[2, :3]
         rim = np.argwhere(inside)[heights > heights.max() - 2.0 * max(spacing)]
         start = tuple(int(v) for v in rim[int(np.argmax(depth[tuple(rim.T)]))])
-        plain = skimage.graph.MCP_Geometric(np.where(inside, 1.0, -1.0), sampling=spacing)
-        lengths, _ = plain.find_costs([start])
+        lengths = Ways(np.where(inside, 1.0, -1.0), spacing).costs_from(start)
         lengths = np.where(inside & np.isfinite(lengths), lengths, -1.0)
         ends = [start, tuple(int(v) for v in np.unravel_index(int(np.argmax(lengths)), inside.shape))]
     found: list[tuple[int, ...]] = []
-    search = skimage.graph.MCP_Geometric(cost, sampling=spacing)
+    search = Ways(cost, spacing)
     for start, end in pairwise(ends):
-        search.find_costs([start], [end])
-        piece = search.traceback(end)
+        piece = search.between(start, end)
         found += piece[1:] if found else piece
     return found
 

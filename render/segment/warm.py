@@ -20,6 +20,7 @@ from render.mask_steps import (
 )
 from render.segment.making import made
 from render.volume import Volume
+from render.ways import Ways
 
 _SHAPE = (40, 72, 72)
 
@@ -45,6 +46,7 @@ def warm_tools() -> float:
         for structure in ("body", "lungs", "bone", "vessels", "airways"):
             _tried(volume, Automatic(structure))
         _tried(volume, Lesion((96.0, 144.0, 80.0)))
+    Ways(np.ones((2, 2, 2)), (1.0, 1.0, 1.0)).between((0, 0, 0), (1, 1, 1))
     return time.perf_counter() - began
 
 

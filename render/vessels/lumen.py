@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import scipy
-import skimage
 from numpy.typing import NDArray
 
 from render.curved import Points
 from render.errors import RenderError
 from render.geometry import Vector
 from render.volume import Volume
+from render.ways import Spot, Ways
 
 _MARGIN_MM = 30.0  # how far a vessel may leave the box of its points
 _MOST_VOXELS = 12_000_000  # of a box that is looked at in every voxel; a larger one in every second
@@ -175,10 +174,9 @@ def joined(volume: Volume, box: Cutout, at: Points, levels: Levels) -> Points:
     bright = np.clip((seen - levels.too_bright) / max(levels.contrast, 1e-6), 0.0, 2.0)
     cost = (1.0 + 12.0 * bright) / (0.5 * float(spacing.min()) + depth) ** 1.5
     cost = np.where(part, cost, -1.0)
-    found: list[Any] = []
-    way = skimage.graph.MCP_Geometric(cost, sampling=tuple(spacing * step))
+    found: list[Spot] = []
+    ways = Ways(cost, spacing * step)
     for start, end in zip(ends[:-1] - corner, ends[1:] - corner, strict=True):
-        way.find_costs([tuple(start)], [tuple(end)])
-        piece = way.traceback(tuple(end))
+        piece = ways.between(start, end)
         found += piece[1:] if found else piece
     return np.asarray((np.array(found, dtype=np.float64) + corner) * step + np.array(box.first))

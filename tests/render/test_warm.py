@@ -6,19 +6,22 @@ import sys
 import pytest
 
 SCRIPT = """
-from render.engine.cpu import blocks, distances, segments
+from render.engine.cpu import blocks, distances, segments, ways
 from render.segment import find
+import numpy as np
 from render.segment.warm import warm_tools
+from render.ways import Ways
 from tests.render.test_tools_again import trunk
 
 def known():
-    every = {name: f for module in (blocks, distances, segments) for name, f in vars(module).items()}
+    every = {name: f for module in (blocks, distances, segments, ways) for name, f in vars(module).items()}
     return {name: len(f.signatures) for name, f in every.items() if hasattr(f, "signatures")}
 
 warm_tools()
 before = known()
 for structure in ("bone", "body"):
     find(trunk(), structure)
+Ways(np.ones((3, 4, 5)), [1.0, 0.5, 0.5]).between((0, 0, 0), (2, 3, 4))
 after = known()
 assert sum(before.values()) > 10
 assert before == after, {name: (before[name], count) for name, count in after.items() if count != before[name]}

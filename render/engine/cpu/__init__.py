@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from render.engine.cpu import blocks, body, distances, frames, segments
+    from render.engine.cpu import blocks, body, distances, frames, segments, ways
 
-__all__ = ["ENGINE_VERSION", "MOST_VOXELS", "blocks", "body", "distances", "frames", "segments"]
+__all__ = ["ENGINE_VERSION", "MOST_VOXELS", "blocks", "body", "distances", "frames", "segments", "ways"]
 
 # Raised whenever the bytes of any picture change; part of every picture's provenance.
 ENGINE_VERSION = "0.4.0"
