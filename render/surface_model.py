@@ -144,7 +144,9 @@ def edges_open(found: Surface) -> int:
     count = len(found.vertices_mm)
     there, numbers = np.unique(directed[:, 0] * count + directed[:, 1], return_counts=True)
     back = (there % count) * count + there // count
-    return int((numbers != 1).sum() + (~np.isin(back, there)).sum())
+    # Not `np.isin`, which takes eighty times as long and keeps the interpreter meanwhile.
+    paired = there[np.minimum(np.searchsorted(there, back), len(there) - 1)] == back if len(there) else there == back
+    return int((numbers != 1).sum() + (~paired).sum())
 
 
 def smoothed(found: Surface, times: int) -> Surface:
@@ -153,7 +155,11 @@ def smoothed(found: Surface, times: int) -> Surface:
         return found
     count = len(found.vertices_mm)
     t = found.triangles
-    pairs = np.unique(np.sort(np.concatenate([t[:, [0, 1]], t[:, [1, 2]], t[:, [2, 0]]]), axis=1), axis=0)
+    ends = np.sort(np.concatenate([t[:, [0, 1]], t[:, [1, 2]], t[:, [2, 0]]]).astype(np.int64), axis=1)
+    # Each edge once. Not `np.unique` of rows, which keeps the interpreter for as long as it takes.
+    edges = np.sort(ends[:, 0] * count + ends[:, 1])
+    edges = edges[np.diff(edges, prepend=-1) != 0]
+    pairs = np.stack([edges // max(count, 1), edges % max(count, 1)], axis=1)
     rows, columns = np.concatenate([pairs, pairs[:, ::-1]]).T
     around = scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
     degree = np.maximum(np.asarray(around.sum(axis=1)).reshape(-1, 1), 1.0)
@@ -198,9 +204,7 @@ def _gathered(found: Surface, most: int) -> Surface:
         places = np.stack([np.bincount(numbers, found.vertices_mm[:, n]) / counts for n in range(3)], axis=1)
         t = numbers[found.triangles]
         t = t[(t[:, 0] != t[:, 1]) & (t[:, 1] != t[:, 2]) & (t[:, 2] != t[:, 0])]
-        used = np.zeros(len(places), dtype=bool)
-        used[t.reshape(-1)] = True
-        found = Surface(places[used].astype(np.float32), (np.cumsum(used) - 1).astype(np.int32)[t])
+        found = without_unused(places.astype(np.float32), t)
     return found
 
 
@@ -228,9 +232,11 @@ def _decimated(found: Surface, part: float, quadric: bool) -> Surface:
     result = thinning.GetOutput()
     vertices = np.array(vtk_to_numpy(result.GetPoints().GetData()), dtype=np.float32)
     triangles = np.array(vtk_to_numpy(result.GetPolys().GetConnectivityArray()), dtype=np.int64).reshape(-1, 3)
-    return _without_unused(vertices, triangles)
+    return without_unused(vertices, triangles)
 
 
-def _without_unused(vertices: NDArray[np.float32], triangles: NDArray[np.int64]) -> Surface:
-    used, renumbered = np.unique(triangles, return_inverse=True)
-    return Surface(vertices[used], np.ascontiguousarray(renumbered.reshape(-1, 3), dtype=np.int32))
+def without_unused(vertices: NDArray[np.float32], triangles: NDArray[np.int64] | NDArray[np.int32]) -> Surface:
+    """Returns the surface of triangles (M, 3) without the vertices (N, 3) that none of them has."""
+    used = np.zeros(len(vertices), dtype=bool)
+    used[triangles.reshape(-1)] = True
+    return Surface(vertices[used], np.ascontiguousarray((np.cumsum(used) - 1).astype(np.int32)[triangles]))

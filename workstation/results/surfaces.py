@@ -25,7 +25,7 @@ from render.mask import Mask
 from render.palette import part_colour
 from render.surface import Surface, surface
 from render.surface_files import as_glb, merged_stl
-from render.surface_model import MadePart, SurfacePart, smoothed, thinned
+from render.surface_model import MadePart, SurfacePart, smoothed, thinned, without_unused
 from render.volume import Volume
 from workstation.results.contents import ArchivedFile, ResultsError, unchanged
 
@@ -232,9 +232,7 @@ def read_obj(data: bytes, title: str = "surface") -> Iterator[tuple[str, Vector 
         triangles = np.array(faces, dtype=np.int64).reshape(-1, 3)
         if not len(triangles) or triangles.min() < 0 or triangles.max() >= len(vertices):
             raise ValueError("faces that name no vertex")
-        used, numbers = np.unique(triangles, return_inverse=True)
-        own = numbers.reshape(-1, 3).astype(np.int32)
-        yield each, colours[int(triangles[0, 0])], Surface(vertices[used], own)
+        yield each, colours[int(triangles[0, 0])], without_unused(vertices, triangles)
 
 
 def _of_masks(ds: Dataset) -> Iterator[tuple[str, Vector | None, Surface]]:
