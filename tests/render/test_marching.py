@@ -1,8 +1,5 @@
 """A surface is marched a few slices at a time: the same vertices and triangles as at once, and other threads run."""
 
-import threading
-import time
-
 import numpy as np
 import pytest
 import skimage
@@ -14,6 +11,7 @@ from render.geometry import affine_from
 from render.mask import Mask
 from render.surface import surface
 from render.volume import Volume
+from tests.render.beside import turns_beside
 
 
 def volume_of(shape: tuple[int, int, int]) -> Volume:
@@ -49,10 +47,4 @@ def test_other_threads_run_meanwhile() -> None:
     shape = (90, 200, 200)
     k, j, i = np.indices(shape)
     ball = Mask((np.hypot(np.hypot(2.2 * (k - 45), j - 100), i - 100) < 95.0).astype(np.uint8))
-    making = threading.Thread(target=surface, args=(ball, 1, volume_of(shape)))
-    turns = 0
-    making.start()
-    while making.is_alive():
-        time.sleep(0.001)
-        turns += 1
-    assert turns > 5
+    assert turns_beside(lambda: surface(ball, 1, volume_of(shape))) > 5

@@ -1,8 +1,5 @@
 """Cheapest ways are those that scikit-image finds, and the window's thread runs while they are sought."""
 
-import threading
-import time
-
 import numpy as np
 import pytest
 import skimage
@@ -10,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from render.ways import Ways
+from tests.render.beside import turns_beside
 
 
 @settings(deadline=None)
@@ -48,10 +46,4 @@ def test_other_threads_run_meanwhile() -> None:
     cost = np.random.default_rng(3).uniform(0.1, 4.0, (90, 90, 90))
     ways = Ways(cost, (1.0, 1.0, 1.0))
     ways.costs_from((0, 0, 0))  # compiled
-    seeking = threading.Thread(target=ways.costs_from, args=((0, 0, 0),))
-    turns = 0
-    seeking.start()
-    while seeking.is_alive():
-        time.sleep(0.001)
-        turns += 1
-    assert turns > 5
+    assert turns_beside(lambda: ways.costs_from((0, 0, 0))) > 5
