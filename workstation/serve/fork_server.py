@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def fork_server() -> "ForkServerContext":
     """Returns the context whose processes are forked from it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["workstation.serve.worker"])
+    context.set_forkserver_preload(["workstation.serve.worker", "workstation.serve.shared_program"])
     return context
 
 
