@@ -125,6 +125,7 @@ def test_a_death_loses_nothing(site: Site, tmp_path: Path, dies: str) -> None:
 
 def test_how_many_workers_there_are(farm: Dask) -> None:
     asked = Farm(Config(farm=farm.address), Path())
+    asked._client.wait_for_workers(2, timeout=60)  # they start when the scheduler runs
     assert asked.workers == 2
     asked.shutdown()
 

@@ -63,7 +63,7 @@ class Measures(QWidget):
             QPushButton(tr("Remove")),
         )
         self.prior.setToolTip(tr("How the selected lesion was in an earlier study, and its change since"))
-        self.prior.clicked.connect(self._ask_prior)
+        self.prior.clicked.connect(viewer.ask_prior)
         self.colour.setToolTip(tr("The colour of the selected measure"))
         self.copy.setToolTip(tr("Copies the selected measure as words, or all of them"))
         self.remove.setToolTip(tr("Removes the selected measure, or the last one"))
@@ -138,10 +138,6 @@ class Measures(QWidget):
     def _chosen(self) -> None:
         if self.table.currentRow() >= 0:
             self._viewer.go_to(self.table.currentRow())
-
-    def _ask_prior(self) -> None:
-        if self._viewer.selected is not None:
-            self._viewer.prior_wanted.emit(self._viewer.selected)
 
     def _measure(self, number: int) -> Measure:
         return self._viewer.session.screen.measures[number]

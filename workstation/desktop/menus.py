@@ -29,6 +29,8 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("delete", "&Edit", Viewer.delete_last),
     ("copy_measures", "&Edit", Viewer.copy_measures),
     ("duplicate", "&Edit", Viewer.duplicate_measure),
+    ("prior", "&Edit", Viewer.ask_prior),
+    ("targets", "&Edit", lambda v: v.targets_wanted.emit()),
     ("new_segment", "&Edit", Viewer.new_segment),
     ("clear_path", "&Edit", lambda v: v.do(edits.path_cleared)),
     ("reset", "&Edit", Viewer.reset),

@@ -410,6 +410,16 @@ class Viewer(QWidget):
             QApplication.clipboard().setText("\n".join(lines))
             self.said.emit(tr("Copied: {count} measures.", count=len(lines)))
 
+    def ask_prior(self) -> None:
+        """Asks how the selected lesion was earlier; where none is selected, the only one."""
+        lesions = [n for n, measure in enumerate(self.session.screen.measures) if measure.kind == "lesion"]
+        if self.selected in lesions:
+            lesions = [self.selected]
+        if len(lesions) == 1:
+            self.prior_wanted.emit(lesions[0])
+        else:
+            self.say(tr("Select a lesion first.") if lesions else tr("Measure a lesion first."))
+
     def duplicate_measure(self) -> None:
         """Copies the selected measure into the plane of the crosshair."""
         if self.selected is None:

@@ -97,7 +97,9 @@ def _measurements(kind: MeasurementKind) -> st.SearchStrategy[Measurement]:
         quantities=st.lists(QUANTITIES, min_size=1, max_size=4).map(tuple),
         finding=LINES,
         steps=st.just("") if most else st.one_of(st.just(""), WORDS),
-        response=st.sampled_from(["", *get_args(Response)] if kind == "targets" else [""]),
+        responses=st.sets(st.sampled_from(get_args(Response)) if kind == "targets" else st.nothing()).map(
+            lambda told: tuple(each for each in get_args(Response) if each in told)
+        ),
         references_mm=st.lists(POINTS, max_size=3 if kind == "vessel" else 0).map(tuple),
     )
 

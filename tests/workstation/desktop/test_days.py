@@ -21,10 +21,11 @@ from tests.workstation.desktop.conftest import DOCTOR, PASSWORD
 from tests.workstation.desktop.hands import Reader, display_of, needs_a_window
 from tests.workstation.desktop.test_screens import FOLDER
 from tests.workstation.samples import DOCUMENTED
-from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.screen import Screen, Target
 from workstation.desktop.model.session import Draft, LeftSession, left_in, session_file
 from workstation.desktop.model.signing import unfinished
 from workstation.people import people_of
+from workstation.records.recist import TreatmentCourse
 from workstation.site import Site, open_site
 from workstation.store.papers import read_papers
 
@@ -367,6 +368,20 @@ def test_oncology(tmp_path: Path) -> None:
         )
         day.key("F5")
         day.keep("lesion")
+        day.until(
+            lambda: day.reader.sees(r"Target lesions \(RECIST 1.1\)"),
+            "no targets",
+            lambda: day.reader.presses(day.axial, "ctrl+t"),
+        )
+        day.key("space", "Tab", "Tab")
+        day.writes("30")
+        day.key("Tab")
+        day.writes("20")
+        day.keep("targets")
+        day.key("Return")
+        day.until(lambda: day.screen.course == TreatmentCourse(30.0, 20.0), "no earlier sums")
+        assert [m.target for m in day.screen.measures] == [Target()]
+        day.keep("sum")
         day.until(lambda: day.screen.compared is not None, "nothing is compared", day.drops_the_second)
         day.command("Comparison, planes")
         day.until(lambda: day.screen.layout == "compare", "no comparison")

@@ -84,6 +84,8 @@ ACTIONS: dict[str, str] = {
     "addendum": "Addendum to what is signed",
     "report_pdf": "Signed report as PDF",
     "export": "Export captures",
+    "prior": "How the selected lesion was in an earlier study",
+    "targets": "Target lesions by RECIST 1.1, and what is said of other lesions",
     "sheet": "Planning sheet of a stent graft or a valve, from named places",
     "send": "Send what waits",
     "panel_look": "Panel: look",
