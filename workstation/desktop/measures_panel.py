@@ -22,13 +22,12 @@ from workstation.desktop.marks import MEASURE
 from workstation.desktop.measure_marks import names_said
 from workstation.desktop.model import measure_edits
 from workstation.desktop.model.screen import Measure
-from workstation.desktop.model.target_lesions import targets_shown
+from workstation.desktop.model.target_lesions import targets_said
 from workstation.desktop.own_keys import OwnKeys
 from workstation.desktop.plain import PlainLabel, plain_tip
 from workstation.desktop.trajectory_view import TrajectoryView
 from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
-from workstation.records.recist import in_words
 
 _NAME, _VALUE = 0, 1
 
@@ -116,8 +115,8 @@ class Measures(QWidget):
         """Says the sum of the target lesions and what follows, where there are any."""
         lesions = [measure for measure in measures if measure.kind == "lesion"]
         count = sum(measure.target is not None for measure in lesions)
-        words = in_words(targets_shown(self._viewer.session.screen, self._viewer.measuring, names_said(measures)))
-        self.targets_said.setText("\n".join(map(tr, words[count:])) if count else "")
+        words = targets_said(self._viewer.session.screen, self._viewer.measuring, names_said(measures), tr)
+        self.targets_said.setText("\n".join(words[count:] or words) if count else "")
         self.targets.setVisible(bool(lesions))
         self.targets_said.setVisible(bool(count))
 

@@ -29,12 +29,12 @@ from workstation.desktop.model import measure_edits
 from workstation.desktop.model.prior_lesions import EarlierSum, course_by, sums_before
 from workstation.desktop.model.screen import Screen, Target
 from workstation.desktop.model.studies import Studies
-from workstation.desktop.model.target_lesions import targets_shown
+from workstation.desktop.model.target_lesions import being_measured, targets_said
 from workstation.desktop.open_readings import DeskReader, OpenReading
 from workstation.desktop.plain import PlainLabel
 from workstation.desktop.sizes import open_with
 from workstation.desktop.viewer import Viewer
-from workstation.records.recist import NewLesions, NonTargets, Seen, TreatmentCourse, in_words
+from workstation.records.recist import NewLesions, NonTargets, Seen, TreatmentCourse
 
 _NAME, _ORGAN, _NODE, _SEEN = range(4)
 _COLUMNS = ("Target lesion", "Organ", "Lymph node", "Now")
@@ -157,6 +157,8 @@ class TargetsDialog(QDialog):
         layout.addWidget(self.said)
         layout.addLayout(last)
         self.table.itemChanged.connect(self._show)
+        viewer.drawer.filled.connect(self._show)  # a lesion may still be measured
+        self.finished.connect(lambda: viewer.drawer.filled.disconnect(self._show))
         open_with(self, 760, 640)
         self._show()
 
@@ -228,6 +230,7 @@ class TargetsDialog(QDialog):
         self.non_targets_named.setVisible(self.non_targets.currentData() in _NAMED)
         self.new_lesions_named.setVisible(self.new_lesions.currentData() in _NAMED)
         self.said.setText("\n".join(words_of(self._viewer, screen)))
+        self.take.setEnabled(not being_measured(screen, self._viewer.measuring))
 
     def _take(self) -> None:
         self.taken = True
@@ -236,7 +239,7 @@ class TargetsDialog(QDialog):
 
 def words_of(viewer: Viewer, screen: Screen) -> tuple[str, ...]:
     """Returns what the target lesions of a screen say, line by line in the language of the window."""
-    return tuple(map(tr, in_words(targets_shown(screen, viewer.measuring, names_said(screen.measures)))))
+    return targets_said(screen, viewer.measuring, names_said(screen.measures), tr)
 
 
 def _millimetres(text: str) -> float | None:

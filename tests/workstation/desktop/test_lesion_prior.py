@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -271,6 +272,32 @@ def test_targets_are_chosen_and_their_sum_is_said(root: Path, qtbot: QtBot) -> N
     viewer.undo()
     assert viewer.session.screen.measures[0].target is None and panel.targets_said.isHidden()
     window.close()
+
+
+def test_a_target_that_is_still_being_measured_is_waited_for(
+    root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, fill = Event(), Measuring.fill
+
+    def slowly(self: Measuring, measure: Measure) -> None:
+        go_on.wait(60)
+        fill(self, measure)
+
+    monkeypatch.setattr(Measuring, "fill", slowly)
+    window: MainWindow = make_window(root)
+    qtbot.addWidget(window)
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(NOW)
+    viewer, panel = window.viewer, window.tabs.findChild(Measures)
+    assert viewer is not None and isinstance(panel, Measures)
+    viewer.do(measure_edits.measured, Measure("lesion", (CENTRE,), View(), target=Target("liver")))
+    dialog = TargetsDialog(viewer, window)
+    assert dialog.said.text() == panel.targets_said.text() == "measuring …" and not dialog.take.isEnabled()
+    go_on.set()
+    qtbot.waitUntil(dialog.take.isEnabled, timeout=60_000)
+    assert "(liver): longest diameter" in dialog.said.text()
+    assert panel.targets_said.text().startswith("Sum of diameters of 1 target lesion")
+    dialog.reject()
 
 
 def test_it_is_chosen_beside_the_list(root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:

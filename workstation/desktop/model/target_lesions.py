@@ -32,6 +32,22 @@ def targets_shown(screen: Screen, measuring: Measuring, names: Sequence[str]) ->
     return _targets(screen, diameters, names)
 
 
+def being_measured(screen: Screen, measuring: Measuring) -> bool:
+    """Whether a target is still being measured: until then nothing is known of the sum."""
+    targets = (m for m in screen.measures if m.target is not None and m.target.seen == "measured")
+    return any(measuring.found(measure) is None for measure in targets)
+
+
+def targets_said(
+    screen: Screen, measuring: Measuring, names: Sequence[str], tr: Callable[[str], str]
+) -> tuple[str, ...]:
+    """Returns what the target lesions of a screen say, a line each: of each target, then of all. tr : into the language
+    of the window."""
+    if being_measured(screen, measuring):
+        return (tr("measuring …"),)
+    return tuple(map(tr, recist.in_words(targets_shown(screen, measuring, names))))
+
+
 def targets_recorded(screen: Screen, taken: Sequence[Measurement], volume: Volume) -> tuple[Measurement, ...]:
     """Returns the sum of the target lesions for the record, from the lesions that were `taken` into it; none without
     targets, or where a diameter is not known."""
