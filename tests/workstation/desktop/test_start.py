@@ -24,7 +24,7 @@ def test_garbage_is_looked_for_once_the_window_is_shown_but_not_in_the_program(
             QTimer.singleShot(20, look)
             return
         shown.append(gc.get_freeze_count())
-        QApplication.quit()
+        QApplication.closeAllWindows()
 
     QTimer.singleShot(0, lambda: at_first.append(gc.isenabled()))
     QTimer.singleShot(0, look)

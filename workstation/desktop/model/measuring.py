@@ -41,6 +41,8 @@ from workstation.records.measurements import measure as take
 
 # Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
 # window's width.
+# What is said of a measure while its tool seeks.
+MEASURING = "measuring …"
 REACH_MM = 60.0
 _PART_OF_WINDOW = 0.15
 
@@ -208,7 +210,7 @@ class Measuring:
         if measure.kind in SOUGHT:
             found = self.found(measure)
             if found is None:
-                return _deep(points) if measure.kind == "trajectory" else "measuring …"
+                return _deep(points) if measure.kind == "trajectory" else MEASURING
             return f"{found.words}\n{_since(measure.prior, found)}" if measure.prior is not None else found.words
         outlined = self._outlined(measure)
         if isinstance(outlined, str):

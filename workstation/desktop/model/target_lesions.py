@@ -8,7 +8,7 @@ from math import dist
 from dicom_io.evidence import Measurement
 from render import View
 from render.volume import Volume
-from workstation.desktop.model.measuring import Measuring, names_of
+from workstation.desktop.model.measuring import MEASURING, Measuring, names_of
 from workstation.desktop.model.screen import Measure, Screen, Target
 from workstation.records import recist
 from workstation.records.measurements import measure_targets
@@ -44,7 +44,7 @@ def targets_said(
     """Returns what the target lesions of a screen say, a line each: of each target, then of all. tr : into the language
     of the window."""
     if being_measured(screen, measuring):
-        return (tr("measuring …"),)
+        return (tr(MEASURING),)
     return tuple(map(tr, recist.in_words(targets_shown(screen, measuring, names))))
 
 
