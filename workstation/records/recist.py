@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal, cast
 
 from pydantic import ConfigDict
+from pydantic_core import from_json
 
 from dicom_io.evidence import Quantity, QuantityName, Response
 from render.geometry import Vector
@@ -254,7 +255,10 @@ def written(lesions: TargetLesions) -> str:
 
 def read(text: str) -> TargetLesions:
     """Reads what was written. Raises ValueError for anything else."""
-    return adapter(TargetLesions).validate_json(text)
+    said = from_json(text)
+    if isinstance(said, dict) and "baseline_mm" in said:  # as first records have it, with nothing of other lesions
+        said["course"] = {name: said.pop(name, None) for name in ("baseline_mm", "nadir_mm")}
+    return adapter(TargetLesions).validate_json(json.dumps(said))
 
 
 def _sum(diameters: Iterable[float | None]) -> float | None:

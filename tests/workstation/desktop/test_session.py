@@ -1,5 +1,6 @@
 """The model of the desktop, without any window: edits, undo and redo, recovery, measures."""
 
+import json
 import math
 import subprocess
 import sys
@@ -38,6 +39,7 @@ from workstation.desktop.model.screen import (
 )
 from workstation.desktop.model.screen import recipe_of as recipe_or_none
 from workstation.desktop.model.session import Draft, ReadingSession, RecoveryError, recovered
+from workstation.records.recist import TreatmentCourse
 
 ROOT = Path(__file__).parents[3]
 VOLUME = phantom("oblique")
@@ -260,6 +262,19 @@ def test_a_file_of_before_gaps_and_regions_were_chosen_goes_on(tmp_path: Path) -
     file.write_text(older)
     back = recovered(file, VOLUME)
     assert back is not None and not back.bridged and back.draft.region == ""
+
+
+def test_a_file_of_before_other_lesions_could_be_said_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "s.json"
+    s = session(file)
+    s.change(measure_edits.with_targets, {}, TreatmentCourse(40.0, 9.5))
+    s.keep()
+    kept = json.loads(file.read_text())
+    course = kept["screen"].pop("course")
+    kept["screen"]["earlier_sums"] = {name: course[name] for name in ("baseline_mm", "nadir_mm")}
+    file.write_text(json.dumps(kept))
+    back = recovered(file, VOLUME)
+    assert back is not None and back.screen.course == TreatmentCourse(40.0, 9.5)
 
 
 def test_a_damaged_session_file_is_named_and_left(tmp_path: Path) -> None:

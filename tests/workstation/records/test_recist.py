@@ -1,5 +1,6 @@
 """Sums of target lesions against worked examples of the rules of RECIST 1.1 (Eisenhauer et al. 2009)."""
 
+import json
 from itertools import product
 from typing import get_args
 
@@ -156,6 +157,17 @@ def test_the_response_of_all_lesions(
     told = [one.split() for one in found.responses]
     assert (["overall", overall] in told) is bool(overall) and len({of for of, _ in told}) == len(told)
     assert bool(now) or not told
+
+
+def test_a_first_record_which_knew_only_sums_is_read() -> None:
+    made = TargetLesions((target(20.0, organ="liver"),), TreatmentCourse(50.0, 30.0))
+    first = json.loads(written(made))
+    first |= {name: first["course"][name] for name in ("baseline_mm", "nadir_mm")}
+    del first["course"]
+    assert read(json.dumps(first)) == made
+    for hostile in ("no JSON", "[" * 100_000, "7"):
+        with pytest.raises(ValueError, match=r"column|validation error"):
+            read(hostile)
 
 
 def test_other_lesions_are_said_with_their_names() -> None:

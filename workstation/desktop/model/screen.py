@@ -7,10 +7,10 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Annotated, Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
-from pydantic import ConfigDict
+from pydantic import AliasChoices, ConfigDict, Field
 
 from render.curved_surface import CurvedShape
 from render.fusion import COLOUR_MAPS
@@ -341,7 +341,8 @@ class Screen:
     curve: Curve = Curve()
     compared: Compared | None = None
     segments: tuple[ScreenSegment, ...] = ()
-    course: TreatmentCourse = NOTHING_SAID
+    # The second name is that of sessions begun before other lesions could be said.
+    course: Annotated[TreatmentCourse, Field(validation_alias=AliasChoices("course", "earlier_sums"))] = NOTHING_SAID
 
     def slice(self, name: SliceName) -> SlicePane:
         found = getattr(self, name)
