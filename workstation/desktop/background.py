@@ -140,7 +140,7 @@ class Watch(QObject):
         super().__init__(parent)
         self._ask, self._wanted = ask, wanted
         self._asking: threading.Thread | None = None
-        self._again = False
+        self._again = self._stopped = False
         self._ended.connect(self._next)
         self._timer = QTimer(self)
         self._timer.setInterval(every_ms)
@@ -154,7 +154,10 @@ class Watch(QObject):
         return self._asking is not None
 
     def now(self) -> None:
-        """Asks at once. If a question is running, asks once more after it, as it may have missed the news."""
+        """Asks at once. If a question is running, asks once more after it, as it may have missed the news. Nothing is
+        asked any more after `stop`."""
+        if self._stopped:
+            return
         if self._asking is not None:
             self._again = True
             return
@@ -164,7 +167,7 @@ class Watch(QObject):
     def stop(self) -> None:
         """Stops asking, and waits for the running question."""
         self._timer.stop()
-        self._ended.disconnect(self._next)
+        self._stopped = True
         if self._asking is not None:
             self._asking.join()
 

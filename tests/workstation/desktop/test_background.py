@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from render.progress import Progress
 from workstation.desktop import background
-from workstation.desktop.background import Steps, Works
+from workstation.desktop.background import Steps, Watch, Works
 
 
 def test_a_job_that_outlives_its_window_says_nothing(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,3 +129,18 @@ def test_an_error_ends_the_work(steps: Steps, qtbot: QtBot) -> None:
         steps.run(failing(), lambda _: None)
         qtbot.waitUntil(lambda: not steps.busy)
     assert [str(error) for _, error, _ in raised] == ["no such panel"]
+
+
+def test_a_question_is_asked_when_told_to_and_never_after_the_end(qtbot: QtBot) -> None:
+    window, asked = QWidget(), []
+    qtbot.addWidget(window)
+    watch = Watch(lambda: asked.append(1), 0, lambda: True, window)
+    with qtbot.waitSignal(watch.answered):
+        watch.now()
+    qtbot.waitUntil(lambda: not watch.busy)
+    qtbot.wait(50)
+    assert asked == [1]  # by nobody else
+    watch.stop()
+    watch.now()
+    watch.stop()  # a window that is closed twice
+    assert asked == [1] and not watch.busy
