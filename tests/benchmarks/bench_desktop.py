@@ -29,6 +29,7 @@ from render import Automatic, View, Volume, VolumeRendering, Window, load_preset
 from render.engine import framing
 from render.engine.vtk import device, offscreen_window
 from tests.render import peers
+from tests.workstation.desktop.planes import moved_away
 from workstation.desktop.app import collect_what_comes, make_window
 from workstation.desktop.drawer import PictureRequest
 from workstation.desktop.model import edits, measure_edits
@@ -158,7 +159,7 @@ def turning(renderer: Any, rows: int, columns: int, rate: float, times: int) -> 
 
 
 def scroll(viewer: Viewer, pane: SliceName, step_mm: float, n: int) -> None:
-    viewer.do(edits.scrolled, pane, 1, step_mm, moving=True)
+    viewer.do(moved_away, pane, 1, step_mm, moving=True)
 
 
 def turn(viewer: Viewer, n: int) -> None:

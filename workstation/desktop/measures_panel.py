@@ -115,8 +115,9 @@ class Measures(QWidget):
         """Says the sum of the target lesions and what follows, where there are any."""
         lesions = [measure for measure in measures if measure.kind == "lesion"]
         count = sum(measure.target is not None for measure in lesions)
-        words = targets_said(self._viewer.session.screen, self._viewer.measuring, names_said(measures), tr)
-        self.targets_said.setText("\n".join(words[count:] or words) if count else "")
+        screen, measuring = self._viewer.session.screen, self._viewer.measuring
+        words = targets_said(screen, measuring, names_said(measures), tr) if count else ()
+        self.targets_said.setText("\n".join(words[count:] or words))
         self.targets.setVisible(bool(lesions))
         self.targets_said.setVisible(bool(count))
 

@@ -220,9 +220,10 @@ def in_words(lesions: TargetLesions) -> tuple[str, ...]:
     told = RESPONSE_WORDS[lesions.response] if lesions.response else f"not told. {lesions.untold}"
     lines.append(f"Target lesions by RECIST 1.1: {told}")
     if course.non_targets:
-        lines.append(_said("Non-target lesions", course.non_targets_named, NON_TARGET_WORDS[course.non_targets]))
+        lesions_named = _with(course.non_targets_named, "Non-target lesions")
+        lines.append(f"{lesions_named}: {NON_TARGET_WORDS[course.non_targets]}")
     if course.new_lesions:
-        lines.append(_said("New lesions", course.new_lesions_named, NEW_WORDS[course.new_lesions]))
+        lines.append(f"{_with(course.new_lesions_named, 'New lesions')}: {NEW_WORDS[course.new_lesions]}")
     if lesions.overall or course.non_targets or course.new_lesions:
         told = RESPONSE_WORDS[lesions.overall] if lesions.overall else f"not told. {lesions.overall_untold}"
         lines.append(f"Overall response by RECIST 1.1: {told}")
@@ -258,7 +259,8 @@ def read(text: str) -> TargetLesions:
     said = from_json(text)
     if isinstance(said, dict) and "baseline_mm" in said:  # as first records have it, with nothing of other lesions
         said["course"] = {name: said.pop(name, None) for name in ("baseline_mm", "nadir_mm")}
-    return adapter(TargetLesions).validate_json(json.dumps(said))
+        text = json.dumps(said)
+    return adapter(TargetLesions).validate_json(text)
 
 
 def _sum(diameters: Iterable[float | None]) -> float | None:
@@ -297,12 +299,13 @@ def _counted(targets: Sequence[TargetLesion]) -> str:
     return "1 target lesion" if len(targets) == 1 else f"{len(targets)} target lesions"
 
 
-def _said(of: str, named: str, words: str) -> str:
-    return f"{of} ({named}): {words}" if named else f"{of}: {words}"
+def _with(which: str, of: str) -> str:
+    """Returns a name with what says more of it, where something does."""
+    return f"{of} ({which})" if which else of
 
 
 def _target_in_words(target: TargetLesion) -> str:
-    name = f"{target.name} ({target.organ})" if target.organ else target.name
+    name = _with(target.organ, target.name)
     if target.seen != "measured":
         return f"{name}: {target.seen}, counted as {SAID_MM[target.seen]:g} mm"
     if target.now_mm is None:

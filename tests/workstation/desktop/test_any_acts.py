@@ -14,6 +14,7 @@ from render.picture import to_rgb
 from tests.thorough import THOROUGH
 from workstation.desktop.model import edits, measure_edits, segment_edits
 from workstation.desktop.model.screen import LAYOUTS, SLICES, STYLES, Compared, Measure
+from workstation.desktop.model.stepping import stepped
 from workstation.desktop.viewer import Viewer
 
 Act = Callable[[Viewer, random.Random], object]
@@ -30,7 +31,7 @@ def _compare(viewer: Viewer, dice: random.Random) -> None:
 
 ACTS: tuple[Act, ...] = (
     lambda v, d: v.do(edits.at_cursor, _place(v, d)),
-    lambda v, d: v.do(edits.scrolled, d.choice(SLICES), d.randint(-9, 9), 1.5),
+    lambda v, d: v.do(stepped, d.choice(SLICES), d.randint(-9, 9), v.session.volume, v.other),
     lambda v, d: v.do(edits.panned, d.choice(["axial", "coronal", "sagittal", "solid"]), d.uniform(-30, 30), 7.0),
     lambda v, d: v.do(edits.zoomed, d.choice(["axial", "coronal", "sagittal", "solid"]), d.uniform(0.5, 2.0)),
     lambda v, d: v.do(edits.tilted, d.choice(SLICES), d.uniform(-40, 40)),

@@ -8,6 +8,7 @@ from PySide6.QtCore import QModelIndex, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
+from tests.workstation.desktop.planes import moved_away
 from tests.workstation.desktop.test_session import session
 from tests.workstation.desktop.test_signing import desk_at
 from tests.workstation.desktop.test_window import sign_in
@@ -48,7 +49,7 @@ def test_names_order_and_what_is_taken_anew() -> None:
     assert (taken.origin, taken.key, taken.recipe.name, taken.recipe.rows) == ("adjusted", True, "Bone", 48)
     assert getattr(taken.recipe, "view") == reading.screen.solid.view  # noqa: B009 - of two kinds of recipe
     assert not reading.change(tray_edits.retaken, 0), "nothing has changed there"
-    reading.change(edits.scrolled, "axial", 3, 2.0)
+    reading.change(moved_away, "axial", 3, 2.0)
     assert reading.change(tray_edits.retaken, 0) and reading.screen.captures[0].origin == "mine"
 
 

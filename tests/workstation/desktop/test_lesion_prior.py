@@ -36,6 +36,7 @@ from workstation.desktop.model.screen import Compared, Measure, PriorLesion, Tar
 from workstation.desktop.model.signed import measures_of
 from workstation.desktop.model.target_lesions import course_of, targets_recorded
 from workstation.desktop.target_commands import TargetsDialog
+from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 from workstation.people import people_of
 from workstation.records.measurements import again
@@ -204,13 +205,19 @@ def test_target_lesions_are_summed_in_the_record_and_come_back_from_it(desk: Rea
     assert targets_recorded(replace(screen, measures=(replace(gone, target=Target()),)), (), volume) == ()
 
 
-def test_targets_are_chosen_and_their_sum_is_said(root: Path, qtbot: QtBot) -> None:
+def reading_today(root: Path, qtbot: QtBot) -> tuple[MainWindow, Viewer, Measures]:
+    """The study of today in a window, its panes, and the list of measures."""
     window: MainWindow = make_window(root)
     qtbot.addWidget(window)
     with qtbot.waitSignal(window.ready, timeout=60_000):
         window.open_series(NOW)
     viewer, panel = window.viewer, window.tabs.findChild(Measures)
     assert viewer is not None and isinstance(panel, Measures)
+    return window, viewer, panel
+
+
+def test_targets_are_chosen_and_their_sum_is_said(root: Path, qtbot: QtBot) -> None:
+    window, viewer, panel = reading_today(root, qtbot)
     assert panel.targets.isHidden()
     viewer.do(measure_edits.measured, Measure("lesion", (CENTRE,), View()))
     qtbot.waitUntil(lambda: viewer.measuring.found(viewer.session.screen.measures[0]) is not None, timeout=60_000)
@@ -284,12 +291,7 @@ def test_a_target_that_is_still_being_measured_is_waited_for(
         fill(self, measure)
 
     monkeypatch.setattr(Measuring, "fill", slowly)
-    window: MainWindow = make_window(root)
-    qtbot.addWidget(window)
-    with qtbot.waitSignal(window.ready, timeout=60_000):
-        window.open_series(NOW)
-    viewer, panel = window.viewer, window.tabs.findChild(Measures)
-    assert viewer is not None and isinstance(panel, Measures)
+    window, viewer, panel = reading_today(root, qtbot)
     viewer.do(measure_edits.measured, Measure("lesion", (CENTRE,), View(), target=Target("liver")))
     dialog = TargetsDialog(viewer, window)
     assert dialog.said.text() == panel.targets_said.text() == "measuring …" and not dialog.take.isEnabled()
@@ -308,14 +310,7 @@ def test_it_is_chosen_beside_the_list(root: Path, qtbot: QtBot, monkeypatch: pyt
         return 0
 
     monkeypatch.setattr(dialogs.Choose, "ask", staticmethod(ask))
-    window: MainWindow = make_window(root)
-    qtbot.addWidget(window)
-    with qtbot.waitSignal(window.ready, timeout=60_000):
-        window.open_series(NOW)
-    viewer = window.viewer
-    assert viewer is not None
-    panel = window.tabs.findChild(Measures)
-    assert isinstance(panel, Measures)
+    _, viewer, panel = reading_today(root, qtbot)
     viewer.do(measure_edits.measured, Measure("lesion", (CENTRE,), View()))
     viewer.select(0)
     assert panel.prior.isEnabled()

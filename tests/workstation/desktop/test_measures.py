@@ -12,10 +12,11 @@ from pytestqt.qtbot import QtBot
 
 from tests.thorough import examples
 from tests.workstation.desktop.gestures import drag, move
+from tests.workstation.desktop.planes import moved_away
 from workstation.desktop import dialogs
 from workstation.desktop.labels import placed
 from workstation.desktop.measures_panel import Measures
-from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model import measure_edits
 from workstation.desktop.model.measuring import names_of, recorded, restored
 from workstation.desktop.model.screen import Measure
 from workstation.desktop.viewer import Viewer
@@ -85,7 +86,7 @@ def test_a_line_is_dragged_whole_and_an_outline_stays_flat(reading: Viewer, qtbo
     reading.select(None)
     reading.choose_tool("ellipse")
     drag(qtbot, pane, (110, 80), (150, 120))
-    reading.do(edits.scrolled, "axial", 1, 1.0)  # still near enough to be shown
+    reading.do(moved_away, "axial", 1, 1.0)  # still near enough to be shown
     settled(reading)
     drag(qtbot, pane, (150, 120), (170, 140))
     a, b = reading.session.screen.measures[-1].points_mm
@@ -97,7 +98,7 @@ def test_the_list_and_the_panes_select_each_other(reading: Viewer, reading_windo
     reading.choose_tool("distance")
     drag(qtbot, pane, (100, 150), (180, 150))
     drag(qtbot, pane, (100, 200), (180, 200))
-    reading.do(edits.scrolled, "axial", 30, 1.0)
+    reading.do(moved_away, "axial", 30, 1.0)
     reading.select(None)
     listed.table.selectRow(0)
     assert reading.selected == 0
@@ -121,7 +122,7 @@ def test_the_list_and_the_panes_select_each_other(reading: Viewer, reading_windo
 def test_a_copy_lies_in_the_plane_of_the_crosshair(reading: Viewer, qtbot: QtBot) -> None:
     reading.choose_tool("distance")
     drag(qtbot, reading.panes["axial"], (100, 150), (180, 150))
-    reading.do(edits.scrolled, "axial", 10, 1.0)
+    reading.do(moved_away, "axial", 10, 1.0)
     reading.duplicate_measure()
     first, second = reading.session.screen.measures
     assert math.dist(*second.points_mm) == pytest.approx(math.dist(*first.points_mm), abs=1e-2)
@@ -160,7 +161,7 @@ def test_an_edit_that_changes_no_picture_draws_none(reading: Viewer, qtbot: QtBo
     reading.drawer.drawn.connect(lambda request, *_: drawn.append(request.pane))
     reading.choose_tool("distance")
     drag(qtbot, reading.panes["axial"], (100, 150), (180, 150))
-    reading.do(edits.scrolled, "axial", 2, 1.0)
+    reading.do(moved_away, "axial", 2, 1.0)
     settled(reading)
     qtbot.waitUntil(lambda: "axial" in drawn)
     assert set(drawn) == {"axial"}  # the crosshair moved along the other planes

@@ -23,6 +23,7 @@ from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, plac
 from render.recipe import canonical_json, read_recipe
 from tests.render.phantom import phantom
 from tests.thorough import examples
+from tests.workstation.desktop.planes import moved_away
 from workstation.desktop.model import edits, measure_edits, segment_edits
 from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import (
@@ -52,7 +53,7 @@ WHOLE = Box((-90.0, -90.0, 150.0), (90.0, 90.0, 350.0))
 _slice = st.sampled_from(SLICES)
 _pane = st.sampled_from(PANES)
 _edit = st.one_of(
-    st.tuples(st.just(edits.scrolled), _slice, st.integers(-9, 9), st.just(1.5)),
+    st.tuples(st.just(moved_away), _slice, st.integers(-9, 9), st.just(1.5)),
     st.tuples(st.just(edits.panned), _pane, _mm, _mm),
     st.tuples(st.just(edits.zoomed), _pane, st.floats(0.2, 5.0)),
     st.tuples(st.just(edits.rotated), st.floats(-400, 400), st.floats(-200, 200)),
@@ -164,7 +165,7 @@ def test_scrolling_goes_away_from_the_observer() -> None:
     """The axial plane is seen from the feet, so scrolling goes to the head; the coronal one to the back."""
     for name, axis, sign in (("axial", 2, 1.0), ("coronal", 1, 1.0), ("sagittal", 0, -1.0)):
         s = session()
-        s.change(edits.scrolled, name, 4, 2.5)
+        s.change(moved_away, name, 4, 2.5)
         moved = np.array(s.screen.cursor_mm) - FIRST.cursor_mm
         expected = np.zeros(3)
         expected[axis] = sign * 10.0

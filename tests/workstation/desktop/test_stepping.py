@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from render import Window, load_preset
 from render.geometry import point
 from render.volume import Volume
+from tests.workstation.desktop.planes import moved_away
 from workstation.desktop.model import edits
 from workstation.desktop.model.screen import SLICES, Compared, Screen, SliceName, opening_screen
 from workstation.desktop.model.stepping import stack_axis, stepped
@@ -39,7 +40,7 @@ def test_whole_clicks_stand_in_the_middle_of_an_image_and_never_beyond(
     axis = stack_axis(volume, screen.slice(pane).view)
     assert axis is not None
     before = point(volume.to_index, screen.cursor_mm)[axis]
-    way = point(volume.to_index, edits.scrolled(screen, pane, 1.0, 0.1).cursor_mm)[axis] - before
+    way = point(volume.to_index, moved_away(screen, pane, 1.0, 0.1).cursor_mm)[axis] - before
     place = before
     for steps in clicks:
         screen = stepped(screen, pane, steps, volume)

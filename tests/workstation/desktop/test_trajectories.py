@@ -15,6 +15,7 @@ from render import View
 from render.geometry import Vector
 from render.mask_steps import Brush, MaskStep
 from tests.workstation.desktop.gestures import drag, move
+from tests.workstation.desktop.planes import moved_away
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.samples import SERIES_UID, ticking
 from workstation.desktop.model import edits, measure_edits, segment_edits
@@ -121,7 +122,7 @@ def test_the_panes_go_along_it(reading: Viewer, qtbot: QtBot, settled: Settled) 
     way = np.subtract(target, entry) / math.dist(entry, target)
     across = reading.session.screen.axial.view.towards_observer
     assert abs(float(way @ across)) == pytest.approx(1.0, abs=1e-4)
-    reading.do(edits.scrolled, "axial", 5.0, 1.0)
+    reading.do(moved_away, "axial", 5.0, 1.0)
     assert view.slider.value() == 10  # the wheel goes to the target
     view.along.click()
     settled(reading)

@@ -42,12 +42,6 @@ def at_cursor(screen: Screen, place_mm: Vector) -> Screen:
     return replace(screen, cursor_mm=vector(place_mm))
 
 
-def scrolled(screen: Screen, pane: SliceName, steps: float, step_mm: float) -> Screen:
-    """Moves the plane of a pane away from the observer (steps > 0) or towards it."""
-    n = screen.slice(pane).view.towards_observer
-    return at_cursor(screen, vector(c - steps * step_mm * a for c, a in zip(screen.cursor_mm, n, strict=True)))
-
-
 def windowed(screen: Screen, window: ValueWindow) -> Screen:
     return replace(screen, window=window)
 

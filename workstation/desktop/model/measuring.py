@@ -39,10 +39,10 @@ from workstation.records.measurements import (
 )
 from workstation.records.measurements import measure as take
 
-# Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
-# window's width.
 # What is said of a measure while its tool seeks.
 MEASURING = "measuring …"
+# Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
+# window's width.
 REACH_MM = 60.0
 _PART_OF_WINDOW = 0.15
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dicom_io.errors import NotReadable
-from dicom_io.evidence import Evidence
+from dicom_io.evidence import Evidence, MeasurementKind
 from dicom_io.files.series import read_dataset
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from render.geometry import Vector, point
@@ -15,7 +15,7 @@ from workstation.desktop.model.identity import SeriesIdentity, day
 from workstation.desktop.model.screen import Compared, PriorLesion
 from workstation.desktop.model.studies import Opened
 from workstation.desktop.model.target_lesions import course_of
-from workstation.records.recist import TreatmentCourse
+from workstation.records.recist import NOTHING_SAID, TreatmentCourse
 from workstation.site import Site
 
 # By a series UID.
@@ -61,14 +61,14 @@ def course_by(sums: tuple[EarlierSum, ...]) -> TreatmentCourse:
     """Returns baseline and least sum by the records of earlier studies, oldest first: the baseline as the newest of
     them says, else the oldest sum; nothing said where there are none."""
     if not sums:
-        return TreatmentCourse()
+        return NOTHING_SAID
     said = [one.course.baseline_mm for one in sums if one.course.baseline_mm is not None]
     least = [one.course.nadir_mm for one in sums if one.course.nadir_mm is not None]
     baseline = said[-1] if said else sums[0].sum_mm
     return TreatmentCourse(baseline, min(baseline, *least, *(one.sum_mm for one in sums)))
 
 
-def _earlier_records(opened: Opened, site: Site, identity_of: IdentityOf, kind: str) -> Iterator[Evidence]:
+def _earlier_records(opened: Opened, site: Site, identity_of: IdentityOf, kind: MeasurementKind) -> Iterator[Evidence]:
     """Yields the records of the patient's earlier studies that hold measurements of a kind, of a session the newest. A
     study whose headers name somebody else under the same ID is none of theirs."""
     first = opened.series.first
