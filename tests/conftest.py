@@ -1,6 +1,7 @@
 """The one flag of golden pictures (see tests/golden/compare.py), the switch that lets no peer be missing, the order of
 the files, and where they write."""
 
+import gc
 import os
 import re
 import shutil
@@ -8,12 +9,12 @@ import tempfile
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from argon2 import PasswordHasher
 from hypothesis import settings
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 
 from dicom_io.archive import database
 from tests.thorough import examples
@@ -46,6 +47,26 @@ def _open_or_copy(place: Path | str, **more: bool) -> Engine:
 
 
 vars(schema)["open_database"] = _open_or_copy
+
+# A statement is put into SQL once for all databases of the tests, which open some thousands, and not once for each.
+_create_engine = create_engine
+
+
+@cache
+def _first_engine() -> Engine:
+    engine = _create_engine("sqlite://", query_cache_size=2000)
+    engine.connect().close()
+    return engine
+
+
+def _with_the_same_words(url: str, **more: Any) -> Engine:
+    engine = _create_engine(url, **more)
+    if engine.dialect.name == "sqlite":
+        engine.dialect, engine._compiled_cache = _first_engine().dialect, _first_engine()._compiled_cache
+    return engine
+
+
+vars(database)["create_engine"] = _with_the_same_words
 
 settings.register_profile("ours", settings.default, max_examples=examples(100))
 settings.load_profile("ours")
@@ -120,6 +141,12 @@ def pytest_sessionfinish(exitstatus: int) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than cores: a quarter of the time tests wait for other processes."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """All modules and tests stay to the end: the collector does not go through them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

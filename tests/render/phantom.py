@@ -1,6 +1,7 @@
 """A phantom no two sides of which are alike, sampled on any grid: a body and six markers, one on each side."""
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -59,7 +60,13 @@ def marker_mm(side: str) -> Vector:
 
 
 def phantom(name: str = "axial", edge_mm: float = 2.0) -> Volume:
-    """The phantom on the named grid, int16 HU, edges softened as a scanner does over `edge_mm`."""
+    """The phantom on the named grid, int16 HU, edges softened as a scanner does over `edge_mm`. Each call has a volume
+    of its own, around the same voxels, which cannot be written."""
+    return Volume(_sampled(name, edge_mm), grid(name)[1], "HU")
+
+
+@cache
+def _sampled(name: str, edge_mm: float) -> np.ndarray[tuple[int, int, int], np.dtype[np.int16]]:
     shape, affine = grid(name)
     index = np.indices(shape).reshape(3, -1)
     at = affine[:3, :3] @ index + affine[:3, 3:] - np.array(CENTRE_MM)[:, None]
@@ -72,7 +79,9 @@ def phantom(name: str = "axial", edge_mm: float = 2.0) -> Volume:
     put((np.sqrt((at[0] / 32) ** 2 + (at[1] / 27) ** 2 + (at[2] / 34) ** 2) - 1.0) * 27.0, BODY_HU)
     for offset, radius, value in MARKERS.values():
         put(np.sqrt(((at - np.array(offset)[:, None]) ** 2).sum(axis=0)) - radius, value)
-    return Volume(np.rint(values).astype(np.int16).reshape(shape), affine, "HU")
+    sampled = np.rint(values).astype(np.int16).reshape(shape)
+    sampled.flags.writeable = False
+    return sampled
 
 
 def straight_rod(name: str) -> tuple[Volume, Vector, Vector]:

@@ -121,6 +121,7 @@ def test_a_window_is_relative_to_one_thing() -> None:
         Window(0.5, 0.0, of_lumen=True)
 
 
+@pytest.mark.slow
 def test_a_picture_whose_tool_declines_is_left_out_and_the_others_are_drawn() -> None:
     head = load_protocol("mr_neurosurgery")
     body = Volume(trunk().voxels, trunk().affine, "1")  # no brain is in it

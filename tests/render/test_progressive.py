@@ -40,6 +40,7 @@ def test_pictures_become_finer_and_end_with_the_picture_itself(recipe: Recipe) -
     assert errors[1] < 12.0
 
 
+@pytest.mark.slow
 @given(rows=st.integers(8, 300), columns=st.integers(8, 300), factor=st.integers(1, 9))
 @settings(deadline=None, max_examples=examples(60))
 def test_a_coarse_picture_shows_the_same_part_of_the_patient(rows: int, columns: int, factor: int) -> None:

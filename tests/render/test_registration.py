@@ -68,6 +68,7 @@ def test_what_shows_something_else_is_declined() -> None:
     assert found.matrix == IDENTITY
 
 
+@pytest.mark.slow
 def test_two_people_who_are_alike_as_a_whole_are_declined() -> None:
     one = head(person=1)
     same, other = (register(one, head(MOVE, person=person)) for person in (1, 2))

@@ -10,6 +10,7 @@ followed.
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from socket import socket
@@ -42,8 +43,8 @@ class Reach:
         self._bodies: dict[str, tuple[str, list[ast.stmt]]] = {}
         self._methods: dict[str, set[str]] = {}
         self._next: dict[str, set[str]] = {}
-        trees = {module: ast.parse(text) for module, text in texts.items()}
-        for module, tree in trees.items():
+        for module, text in texts.items():
+            tree = _parsed(text)
             names = self._names[module] = _imported(tree.body)
             for node in tree.body:
                 for name in _defined(node):
@@ -118,6 +119,11 @@ class Reach:
         module, _, last = name.rpartition(".")
         handed_on = self._names.get(module, {}).get(last)
         return self._known(handed_on, seen | {name}) if handed_on and handed_on not in seen | {name} else set()
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def _may_lead(module: str, method: str) -> bool:

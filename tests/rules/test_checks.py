@@ -150,6 +150,7 @@ def test_a_new_class_of_settings_is_seen(hint: object, missed: set[str]) -> None
     assert any("nothing is about [invention]" in one for one in undocumented(SETTINGS, new))
 
 
+@pytest.mark.slow
 def test_each_key_of_each_class_is_looked_for() -> None:
     """Taken out of its own part of the page it is missed, however often it stands elsewhere."""
     kinds = list(kinds_of(Config))

@@ -67,6 +67,7 @@ def test_the_sdist_holds_the_checkout(built: Built) -> None:
     assert not committed() - built.in_sdist
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_packages(built: Built) -> None:
     wanted = {name for name in committed() if name.startswith(PACKAGES)}
     assert {name for name in wanted if not name.endswith(".py")} > {

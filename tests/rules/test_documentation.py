@@ -61,7 +61,9 @@ def messages() -> list[tuple[str, str]]:
     """Every text in the program's own source that has a call of the command in backticks, with its place."""
     found = []
     for file in (file for package in ("render", "dicom_io", "workstation") for file in (ROOT / package).rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if "`workstation " not in (source := file.read_text(encoding="utf-8")):
+            continue
+        for node in ast.walk(ast.parse(source)):
             parts = node.values if isinstance(node, ast.JoinedStr) else [node]
             # What a message fills in is a value or a name.
             said = [p.value if isinstance(p, ast.Constant) and isinstance(p.value, str) else "VALUE" for p in parts]

@@ -121,6 +121,7 @@ def test_the_contracts_hold(tree: Path) -> None:
     assert lint(tree) == (0, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(0, len(rounds()), one_in(3)))
 def test_planted_imports_are_caught(number: int, tree: Path) -> None:
     for _, file, line in rounds()[number]:

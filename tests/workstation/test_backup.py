@@ -49,6 +49,7 @@ def charged(at: Desk) -> dict[str, list[tuple[str, str]]]:
     return {study.accession: at.charges(study.accession) for study in STUDIES}
 
 
+@pytest.mark.slow
 def test_a_day_goes_on_from_a_backup_that_was_made_in_its_middle(tmp_path: Path) -> None:
     """Made again and again while messages and records come in; each is restored, hears everything again as the senders
     would send it, and has charged each study once."""
@@ -268,6 +269,7 @@ def test_the_commands(command: Command, tmp_path: Path) -> None:
     assert refused.code == 1 and "is not empty" in refused.err
 
 
+@pytest.mark.slow
 def test_a_department_of_two_hosts_is_restored(tmp_path: Path, command: Command) -> None:
     """Database and store from the one, the other one's state folder from a backup of its own, which the first names."""
     one, two, store = tmp_path / "one", tmp_path / "two", tmp_path / "store"

@@ -75,6 +75,7 @@ def test_a_model_gives_segments_on_the_grid(
     assert [one["voxels"] for one in answer.json["segments"]] == [(wanted == 1).sum(), (wanted == 5).sum()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -127,6 +128,7 @@ def test_settings_that_cannot_be_are_errors(tmp_path: Path, words: str, says: st
         load_config(tmp_path)
 
 
+@pytest.mark.slow
 def test_segments_are_drawn_kept_and_drawn_again(command: Command, site: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.dcm"
     assert command("segment", SERIES_UID, "--model", "straight", "-o", labels).code == 0
@@ -148,6 +150,7 @@ def test_segments_are_drawn_kept_and_drawn_again(command: Command, site: Path, t
     assert "The labels of straight 1.2" in " ".join(failed.values()), checks
 
 
+@pytest.mark.slow
 def test_a_protocol_without_renderings_shows_no_segments(command: Command, site: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.nrrd"
     assert command("segment", SERIES_UID, "--model", "straight", "-o", labels).code == 0

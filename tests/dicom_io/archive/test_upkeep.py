@@ -85,6 +85,7 @@ def state_of(root: Path) -> tuple[str, str]:
     return kept.patient_id, str(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["the same", "another"])
 def test_a_release_that_is_killed_is_done_or_not(tmp_path: Path, study: str) -> None:
     archive = Archive(tmp_path / "archive")

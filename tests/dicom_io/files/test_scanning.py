@@ -15,6 +15,7 @@ from dicom_io.volumes import build_volume
 from tests.dicom_io.synthetic import grid, ramp, write_series
 
 
+@pytest.mark.slow
 def test_helpers_read_the_same_as_this_process(tmp_path: Path) -> None:
     write_series(tmp_path, ramp((7, 4, 4)), grid())
     (tmp_path / "note.txt").write_text("no image")

@@ -223,6 +223,7 @@ def other_process(folder: Path, *how: str) -> Iterator[tuple[Any, Peer]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_real_limit_on_file_size(tmp_path: Path, instances: tuple[Instance, ...]) -> None:
     large = save(image(ramp((1, 400, 400), "int32")[0].astype("int16"), grid(), 99), tmp_path / "large.dcm")
     archive = Archive(tmp_path / "archive")
@@ -236,6 +237,7 @@ def test_a_real_limit_on_file_size(tmp_path: Path, instances: tuple[Instance, ..
     assert len(archive.all_series()[0].instances) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["writing", "named", "indexed"])
 def test_killed_in_the_middle_of_a_transfer(tmp_path: Path, instances: tuple[Instance, ...], how: str) -> None:
     """kill -9 at the fifth instance, at every point where something is begun and not ended."""

@@ -91,6 +91,7 @@ def lopsided(offset_mm: float) -> Aneurysm:
     return aneurysm(follow(made.volume, [made.at(60), made.at(1940)]))
 
 
+@pytest.mark.slow
 def test_a_sac_that_lies_to_one_side_is_doubted() -> None:
     found = lopsided(0.0)
     assert found.diameter_mm == pytest.approx(16.0, abs=0.8) and not found.warnings

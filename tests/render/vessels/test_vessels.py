@@ -12,6 +12,7 @@ from render.vessels.lumen import VesselError
 from render.vessels.measures import bends, stenosis, widest
 from render.vessels.pictures import curved_pictures, section_at, vessel_pictures
 from tests.render.vessels.phantoms import TISSUE, Tube, bow, narrowed, tube
+from tests.thorough import slowly
 
 SHARE = 0.6
 
@@ -26,7 +27,7 @@ def narrow(seed: int) -> tuple[Tube, Vessel]:
     return made, follow(made.volume, ends)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *slowly(2, 3)])
 class TestAKnownVessel:
     def test_the_centreline_is_in_the_middle(self, seed: int) -> None:
         made, vessel = narrow(seed)

@@ -115,6 +115,7 @@ def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
     assert 'UserID="MODALITY" UserIsRequestor="true" NetworkAccessPointID="127.0.0.1"' in transfer
 
 
+@pytest.mark.slow
 def test_what_others_ask_and_fetch_and_what_comes_again_is_told(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()

@@ -85,6 +85,7 @@ def test_the_angle_between_lines_and_parts(command: Command, slices: Path, two_b
     assert command("bones", slices, "--head", "0,0,0", "--condyle", "0,0,0", "--condyle", "1,1,1").code == 2
 
 
+@pytest.mark.slow
 def test_a_femur_is_printed_or_declined(command: Command, slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.accuracy.bones import hip
 

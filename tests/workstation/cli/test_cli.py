@@ -158,6 +158,7 @@ class TestLooking:
         assert process("invent").returncode == 2
         assert process("render", CT_HEAD).returncode == 2
 
+    @pytest.mark.slow
     def test_the_root_may_come_from_the_environment(
         self, tmp_path: Path, slices: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -324,6 +325,7 @@ class TestCodes:
 
 
 class TestDeciding:
+    @pytest.mark.slow
     def test_an_object_for_an_object_and_a_list_for_a_list(self, command: Command, tmp_path: Path) -> None:
         one = process("charge", "decide", facts_file(tmp_path, FACTS), "--json")
         assert one.returncode == 0
@@ -483,6 +485,7 @@ class TestSending:
 
 
 class TestServing:
+    @pytest.mark.slow
     def test_listens_receives_and_ends_when_told(self, command: Command, slices: Path, tmp_path: Path) -> None:
         with Serving(tmp_path / "root") as serving:
             assert serving.ae_title == "WORKSTATION"

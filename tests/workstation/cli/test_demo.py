@@ -23,6 +23,8 @@ from tests.workstation.samples import DATA
 from workstation.cli.demo import DemoError, demo
 from workstation.hl7.acknowledgement import control_id_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:

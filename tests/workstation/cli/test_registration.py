@@ -55,6 +55,7 @@ def _by_itk(path: Path, at: tuple[float, float, float]) -> Affine:
     return np.array([*sitk.ReadTransform(str(path)).TransformPoint(at), 1.0])
 
 
+@pytest.mark.slow
 def test_another_head_is_declined_and_nothing_is_written(
     command: Command, heads: dict[str, Path], tmp_path: Path
 ) -> None:

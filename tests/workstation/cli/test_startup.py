@@ -47,6 +47,7 @@ def test_drawing_loads_the_compiler() -> None:
     assert loaded("render.engine.cpu.frames") == "numba,llvmlite"
 
 
+@pytest.mark.slow
 def test_a_command_that_draws_nothing_does_not(tmp_path: Path) -> None:
     commands = ["--help", "peers list", "list", "outbox list", "charge list", "people list"]
     found = loaded_by([["workstation", "--root", str(tmp_path), *command.split()] for command in commands])
@@ -67,6 +68,7 @@ print(",".join(n for n in ("numba", "llvmlite", "vtk", "vtkmodules") if n in sys
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="serve does not run there")
 @pytest.mark.parametrize("role", ["decide", *slowly("receive", "deliver")])
 def test_no_process_of_serve_does(role: str, tmp_path: Path) -> None:
@@ -77,5 +79,6 @@ def test_no_process_of_serve_does(role: str, tmp_path: Path) -> None:
     assert done.stdout == "\n"
 
 
+@pytest.mark.slow
 def test_serve_itself_does_not() -> None:
     assert loaded("workstation.serve.supervisor") == ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.thorough import slowly
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import CO, DAY, DR1, JD, WHOLE, Ris, Study, config
 from workstation.charging import PayerRule
@@ -162,7 +163,7 @@ _MESSAGES: tuple[Callable[[Ris], bytes], ...] = (
 )
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *slowly(1)])
 def test_after_any_acts_it_is_what_a_queue_read_anew_is(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     with desk(tmp_path) as here:

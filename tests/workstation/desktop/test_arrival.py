@@ -98,6 +98,7 @@ def test_the_work_list_says_how_far_series_are(window: MainWindow, node: Node, q
     says("complete, revision 1", "complete, revision 2")
 
 
+@pytest.mark.slow
 def test_an_open_study_says_what_came_and_has_it_when_asked(
     window: MainWindow, node: Node, qtbot: QtBot, settled: Callable[[Viewer], None]
 ) -> None:

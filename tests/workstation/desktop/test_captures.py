@@ -53,6 +53,7 @@ def test_names_order_and_what_is_taken_anew() -> None:
     assert reading.change(tray_edits.retaken, 0) and reading.screen.captures[0].origin == "mine"
 
 
+@pytest.mark.slow
 def test_the_tray_by_keys(viewer: Viewer, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     acts: list[tuple[str, str]] = []
     monkeypatch.setattr(

@@ -213,6 +213,7 @@ def test_a_tray_that_is_opened_again_draws_it(desk: ReadingDesk, site_root: Path
     assert any(colour.red() > colour.blue() + 30 for colour in seen)
 
 
+@pytest.mark.slow
 def test_a_rendering_of_both_is_recorded_and_drawn_again(desk: ReadingDesk, site_root: Path) -> None:
     """With the cuts of the first volume, in the colours over planes and in a look of its own."""
     opened, other = fused(desk)

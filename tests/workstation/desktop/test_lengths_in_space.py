@@ -54,6 +54,7 @@ def on_path(reading: Viewer, points: tuple[Vector, ...]) -> bool:
     return all(math.hypot(p[1] - y, p[2] - z - 15.0) == pytest.approx(RADIUS_MM, abs=0.4) for p in points)
 
 
+@pytest.mark.slow
 def test_down_a_straightened_picture_it_is_the_way_along_the_path(reading: Viewer, bent: Pane, qtbot: QtBot) -> None:
     reading.choose_tool("distance")
     start, end = at(bent, 0.25, 0.5), at(bent, 0.75, 0.5)

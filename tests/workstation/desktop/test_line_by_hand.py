@@ -83,6 +83,7 @@ def laid_by_hand(reader: Viewer, qtbot: QtBot) -> tuple[Vector, ...]:
     return measure.points_mm
 
 
+@pytest.mark.slow
 def test_a_point_is_dragged_in_a_plane_and_diameters_sections_and_curve_follow(
     reader: Viewer, qtbot: QtBot, settled: Settled
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_clicked_path_is_dragged_by_its_points(reading: Viewer, qtbot: QtBot, 
     assert pane.grip_at(QPoint(*start).toPointF()) is not None
 
 
+@pytest.mark.slow
 def test_the_middle_is_dragged_on_the_small_section(reader: Viewer, qtbot: QtBot) -> None:
     view = found(reader, qtbot)
     view.go(30.0)

@@ -93,6 +93,7 @@ def reader(reading: Viewer, known: Aorta, monkeypatch: pytest.MonkeyPatch) -> It
     reading.measuring = Measuring(volume)
 
 
+@pytest.mark.slow
 def test_it_is_looked_at_and_taken_into_the_report(
     reading_window: MainWindow, reader: Viewer, known: Aorta, qtbot: QtBot
 ) -> None:

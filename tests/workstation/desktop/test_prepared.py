@@ -181,6 +181,7 @@ def test_signing_one_volume_takes_no_proposal_of_another(desk: ReadingDesk) -> N
     assert [row.state for row in desk.site.preparations.list()] == ["taken"]
 
 
+@pytest.mark.slow
 def test_a_registered_prior_is_offered_and_shown_as_it_was_registered(
     site_at: SiteAt, tmp_path: Path, qtbot: QtBot, settled: Callable[..., None]
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_journal_that_was_changed_promises_nothing(read_at: ReadAt) -> None:
     assert not reading.desk.verdict(reading.opened, DOCTOR).headline.startswith("Will be charged")
 
 
+@pytest.mark.slow
 def test_what_a_coder_decided_stands(read_at: ReadAt) -> None:
     reading = read_at()
     assert reading.sign().disposition == "release"

@@ -191,6 +191,7 @@ def test_surfaces_are_saved_as_parts(skull: Viewer, reading_window: MainWindow, 
     assert "Skull" in reading_window.statusBar().currentMessage()
 
 
+@pytest.mark.slow
 def test_bones_are_parted_each_in_a_colour_of_its_own(
     reading: Viewer, reading_window: MainWindow, qtbot: QtBot
 ) -> None:

@@ -325,6 +325,7 @@ def test_thousands_of_measures_are_named_at_once() -> None:
     assert len(set(names)) == 12000 and (names[5999], names[6001]) == ("distance 6000", "Aorta (2)")
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_at_most_the_last_action(tmp_path: Path) -> None:
     """Another process measures, says how far it came after each length is on the disk, and is killed amid its work."""
     file = tmp_path / "s.json"

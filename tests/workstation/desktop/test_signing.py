@@ -83,6 +83,7 @@ def test_what_was_begun_is_finished(root: Path, step: str) -> None:
     is_whole(root)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_gone_on_with(root: Path) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path\n"

@@ -73,6 +73,7 @@ def test_scissors_take_away_what_was_circled_and_undo_brings_it_back(
     assert viewer.session.screen.captures[0].recipe == recipe
 
 
+@pytest.mark.slow
 def test_a_click_takes_a_piece_away_and_shift_keeps_it_alone(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
     pane = reading.panes["solid"]
     x, y = pane.width() // 2, pane.height() // 2
@@ -212,6 +213,7 @@ def test_a_pane_in_a_window_of_its_own_comes_back(reading: Viewer, qtbot: QtBot,
     settled(reading)
 
 
+@pytest.mark.slow
 def test_a_prior_beside_the_study_moves_with_it(
     viewer: Viewer, window: MainWindow, root: Path, qtbot: QtBot, settled: Settled
 ) -> None:

@@ -140,6 +140,7 @@ def test_aa_only_after_it_is_durable(at_desk: Desk, monkeypatch: pytest.MonkeyPa
         assert committed.is_set()
 
 
+@pytest.mark.slow
 def test_what_was_answered_aa_outlives_a_sudden_death(tmp_path: Path) -> None:
     root = tmp_path / "root"
     with MllpReceiver(lambda message: b"") as billing:

@@ -171,6 +171,7 @@ def meaning(path: Path) -> Dataset | None:
 
 
 # Without shrinking: which byte it was says nothing.
+@pytest.mark.slow
 @settings(
     max_examples=examples(40),
     deadline=None,

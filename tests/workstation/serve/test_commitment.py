@@ -153,6 +153,7 @@ def test_a_destination_that_offers_no_commitment_is_not_asked_with_every_picture
         assert receiver.counts["associations_accepted"] == asked and told == []
 
 
+@pytest.mark.slow
 def test_what_a_sender_asks_us_to_commit_to_is_complete(tmp_path: Path) -> None:
     """It lists what it has sent. While something of that is not here, nothing is complete by it."""
     root = tmp_path / "root"

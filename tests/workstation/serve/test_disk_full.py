@@ -137,6 +137,7 @@ def audited(root: Path) -> int:
     return sum(int(counted.get("NumberOfInstances", "")) for each in counts for counted in each)
 
 
+@pytest.mark.slow
 def test_it_is_said_before_it_is_full(tmp_path: Path, disk: Path) -> None:
     series = write_series(tmp_path / "sent", ramp((4, 32, 32)), grid())
     root = disk / "root"
@@ -155,6 +156,7 @@ def test_it_is_said_before_it_is_full(tmp_path: Path, disk: Path) -> None:
     whole(root, {i.sop_instance_uid for i in series.instances}, {i.sop_instance_uid: i for i in series.instances})
 
 
+@pytest.mark.slow
 def test_it_is_full_and_then_it_is_not(
     tmp_path: Path, disk: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -212,6 +212,7 @@ for number in range(100000):
 """
 
 
+@pytest.mark.slow
 def test_what_was_recorded_survives_a_killed_process(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path / "j.db")], stdout=subprocess.PIPE, text=True

@@ -30,6 +30,7 @@ FORBIDDEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 def test_a_day_by_users_of_their_own(engine: Engine, tmp_path: Path) -> None:
     for _ in range(2):  # and again, after an upgrade

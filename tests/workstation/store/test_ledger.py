@@ -168,6 +168,7 @@ def test_rows_from_before_there_was_a_ledger_are_entered(engine: Engine) -> None
     assert ledger.doubt(ABOUT)
 
 
+@pytest.mark.slow
 def test_many_hands_write_one_ledger(engine: Engine) -> None:
     filled(engine)
     failed: list[BaseException] = []

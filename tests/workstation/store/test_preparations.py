@@ -130,6 +130,7 @@ def test_two_at_once_never_get_the_same(engine: Engine) -> None:
     assert sorted(got) == sorted(f"1.{n}" for n in range(count))
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_taken_over(engine: Engine) -> None:
     """A process claims and is killed: on its machine the next one gets the row at once, elsewhere when the lease is
     over."""

@@ -42,6 +42,7 @@ def stories(count: int, seed: int) -> list[Story]:
     return [story(number, rng) for number in range(count)]
 
 
+@pytest.mark.slow
 def test_a_day_worked_through_the_console_ends_as_the_reference_says(counter: Counter) -> None:
     """Corrections are due, and a coder makes them in the browser; nothing else is decided by hand."""
     told = stories(120 if THOROUGH else 16, 11)

@@ -56,6 +56,7 @@ def lived(enrolled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_no_page_speaks_english(lived: Path, tmp_path: Path) -> None:
     with copied(lived, tmp_path / "root") as counter:
         counter.console.limiter._rate = 1e9

@@ -64,6 +64,7 @@ def sent(browser: Browser, route: PageRoute, path: str, said: dict[str, list[str
     return browser.client.post(path, data={**said, "csrf": token}, follow_redirects=False).status_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("identity", ["jd", "co", "DR1", "ad", ""])
 def test_whatever_is_said_nothing_breaks(worked_at: tuple[Counter, str], identity: str) -> None:
     counter, key = worked_at

@@ -74,6 +74,7 @@ def test_over_tls_and_through_its_death(tmp_path: Path, certificate: tuple[Path,
             plain.get("/sign-in")
 
 
+@pytest.mark.slow
 def test_alone_until_it_is_told_to_stop(tmp_path: Path) -> None:
     enrol_with_secrets(tmp_path)
     command = [sys.executable, "-m", "workstation", "--root", str(tmp_path), "web", "--port", "0"]
