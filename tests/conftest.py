@@ -144,9 +144,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_finish() -> None:
-    """All modules and tests stay to the end: the collector does not go through them again and again."""
+    """All modules and tests stay to the end: the collector does not go through them again and again, and seldom
+    through what tests leave."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(700, 10, 100)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

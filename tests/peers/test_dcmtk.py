@@ -1,5 +1,6 @@
 """DCMTK, which knows nothing of us, sends to us, receives from us and reads what we write."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,15 @@ from tests.conformance.objects import Made, make
 from tests.dicom_io.real import SAMPLE, real_set
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.peers.servers import program, run, storescp
+from tests.workstation.samples import SLICES
 
 
 @pytest.fixture(scope="module")
-def made() -> Made:
-    return make(open_series(SAMPLE)[0])
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("slices")
+    for file in SLICES:
+        shutil.copy(file, folder)
+    return make(open_series(folder)[0])
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from render.picture import window_8bit
 from render.recipe import ControlPoint, ProjectionMode
 from tests.render import peers
 from tests.render.phantom import CENTRE_MM, GRIDS, phantom
+from tests.thorough import slowly
 
 SURFACE = TransferFunction(
     "surface",
@@ -111,7 +112,7 @@ def test_reformat_and_peers(grid: str, view: str) -> None:
 
 
 @peers.needs_opengl
-@pytest.mark.parametrize("preset", ["ct_bone", "ct_skin"])
+@pytest.mark.parametrize("preset", ["ct_bone", *slowly("ct_skin")])
 def test_a_real_head_and_vtk(preset: str, tmp_path: Path) -> None:
     """The sample CT unshaded, since VTK's normals are others, with many small steps, where VTK's pictures settle; and
     our own with one step a voxel, which have to come out much the same."""

@@ -78,6 +78,7 @@ def trunk() -> Volume:
     return chest()
 
 
+@pytest.mark.slow
 def test_masks_do_not_depend_on_threads_or_bands(trunk: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
     first = {each: find(trunk, each).region for each in STRUCTURES}
     again = Volume(trunk.voxels.copy(), trunk.affine, "HU")

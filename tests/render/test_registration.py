@@ -13,11 +13,12 @@ from render.registration import LEAST_QUALITY, Registration, register
 from render.registration_grids import averaged, coarse_grid
 from render.volume import Volume
 from tests.render.heads import head, move_of, target_error_mm
+from tests.thorough import slowly
 
 MOVE = move_of((6.0, -8.0, 10.0), (12.0, -7.0, 15.0))
 
 
-@pytest.mark.parametrize("inverted", [False, True], ids=["same contrast", "other contrast"])
+@pytest.mark.parametrize("inverted", [*slowly(False), True], ids=["same contrast", "other contrast"])
 def test_a_known_move_is_found_again(inverted: bool) -> None:
     """To 0.3 of a voxel of 3.5 mm; 0.02 and 0.83 mm were found."""
     found = register(head(), head(MOVE, inverted=inverted))
@@ -53,6 +54,7 @@ def _reordered(affine: Affine) -> Affine:
     return made
 
 
+@pytest.mark.slow
 def test_a_shared_frame_of_reference_is_where_it_starts() -> None:
     """Two halves of a patient that hardly overlap in the middle: centres would lay them on each other."""
     whole = head(frame="1.2.3")

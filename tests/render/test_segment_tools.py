@@ -100,7 +100,7 @@ def test_a_lesion_is_measured(inside: float, outside: float, noise: float, wall:
     ("radius", "glass", "core", "off", "density"),
     [
         (6.0, -650.0, 0.0, 0.0, "ground-glass"),
-        (10.0, -600.0, 4.0, 0.0, "part-solid"),
+        pytest.param(10.0, -600.0, 4.0, 0.0, "part-solid", marks=pytest.mark.slow),
         (10.0, -500.0, 3.0, 6.0, "part-solid"),  # clicked beside its solid part
         (6.0, 30.0, 0.0, 2.0, "solid"),
     ],

@@ -83,6 +83,7 @@ def test_the_wheel_holds_every_file_of_the_packages(built: Built) -> None:
     assert not {name for name in built.in_wheel if name.startswith("tests/")}
 
 
+@pytest.mark.slow
 def test_the_wheel_brings_the_sample_series_with_its_licence(built: Built) -> None:
     wanted = {name for name in committed() if name.startswith("sample_data/")}
     assert {"sample_data/ct_head/LICENSE", "sample_data/ct_head/GPL-2", "sample_data/ct_head/SOURCE.md"} < wanted

@@ -79,6 +79,10 @@ def _sentences(node: ast.AST) -> list[str]:
     return [each for each in filled(node) if " " in each.strip() and re.search("[a-z]{3}", each)] if is_text else []
 
 
+def _last_name(called: ast.expr) -> str:
+    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+
+
 def shown_errors() -> Iterator[tuple[str, str]]:
     """Every sentence of an error that the desktop or the console may show, with where it is raised."""
     for package in ("workstation", "dicom_io", "render"):
@@ -91,7 +95,7 @@ def shown_errors() -> Iterator[tuple[str, str]]:
                     if ast.unparse(node.exc.func) in NOT_SAID:
                         continue
                     said = [each for argument in node.exc.args for each in _sentences(argument)]
-                elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "RefusedImages":
+                elif isinstance(node, ast.Call) and _last_name(node.func) == "RefusedImages":
                     said = [each for argument in node.args[2:] for each in _sentences(argument)]
                 elif isinstance(node, ast.Call):
                     said = [e for key in node.keywords if key.arg == "declined" for e in _sentences(key.value)]
@@ -104,8 +108,7 @@ def shown_reasons() -> Iterator[tuple[str, str]]:
     """Every sentence of a reason of a charge, with where it is given."""
     for name in ("charge/rules.py", "billing/gather_facts.py", "billing/human_decisions.py"):
         for node in ast.walk(ast.parse((ROOT / "workstation" / name).read_text(encoding="utf-8"))):
-            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-            if isinstance(node, ast.Call) and called in ("hold", "deny", "make"):
+            if isinstance(node, ast.Call) and _last_name(node.func) in ("hold", "deny", "make"):
                 if isinstance(node.args[0], ast.Constant) and node.args[0].value in IN_PARTS:
                     continue
                 yield from ((each, f"{name}:{node.lineno}") for each in _sentences(node.args[1]))

@@ -52,7 +52,7 @@ def test_renderings_have_letters_and_projections_their_values(command: Command, 
     assert (plain["MIP"].pixel_array == objects["MIP"].pixel_array).all()
 
 
-@pytest.mark.parametrize(("choice", "says"), [("view", "NO"), ("patient", "YES")])
+@pytest.mark.parametrize(("choice", "says"), [pytest.param("view", "NO", marks=pytest.mark.slow), ("patient", "YES")])
 def test_captures_carry_what_was_asked_for_and_say_so(command: Command, slices: Path, choice: str, says: str) -> None:
     command("import", slices)
     plain_sr, plain = run(command, "--burn-in", "none")

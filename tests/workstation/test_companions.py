@@ -63,6 +63,7 @@ def ran(site: Site, slices: Path) -> tuple[Case, pipeline.CaseRun]:
     return case, pipeline.run(case, site)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stored", "classes"),
     [

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from dicom_io.volumes import build_volume
+from tests.thorough import slowly
 from tests.workstation.conftest import Command
 from tests.workstation.samples import SERIES_UID
 from workstation.config import ConfigError, load_config
@@ -61,7 +62,7 @@ def truth(slices: Path, root: Path) -> Any:
     return np.where(voxels > 1000, 5, np.where(voxels > 300, 1, 0))
 
 
-@pytest.mark.parametrize("name", ["straight", "turned"])
+@pytest.mark.parametrize("name", [*slowly("straight"), "turned"])
 def test_a_model_gives_segments_on_the_grid(
     command: Command, slices: Path, site: Path, tmp_path: Path, name: str
 ) -> None:

@@ -35,6 +35,7 @@ def slowly(path: Path) -> Instance | None:
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("name", "least"), SETS)
 def test_both_ways_read_the_same(name: str, least: int) -> None:

@@ -59,6 +59,7 @@ def test_a_deflated_instance_is_read(tmp_path: Path) -> None:
     assert read_instance(inflating(tmp_path, 1000)).transfer_syntax_uid == DEFLATED
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="resident memory is read from Linux's /proc")
 def test_one_that_inflates_beyond_measure_is_refused(tmp_path: Path) -> None:
     file = inflating(tmp_path, 300 << 20)

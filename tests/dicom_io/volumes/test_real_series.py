@@ -223,6 +223,7 @@ def many_files(stack: Stack) -> bool:
     return len({s.instance.path for s in stack.slices}) == len(stack.slices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "part"),
     [("sample", ""), *((t[0], t[1]) for t in TABLE if t[2])][:: one_in(2)],

@@ -68,6 +68,7 @@ def test_the_same_again_gives_the_same() -> None:
     assert again.length_mm == pytest.approx(vessel.length_mm, abs=1.5)
 
 
+@pytest.mark.slow
 def test_an_aneurysm_is_the_widest_place() -> None:
     rng = np.random.default_rng(5)
     made = tube(bow(rng, 50.0, 4.0), narrowed(3.0, -1.2, over=0.1), rng=rng)

@@ -699,6 +699,7 @@ class TestVolumes:
         assert seen["transfer_syntaxes"]
         assert command("inspect", "1.2.3.4").code == 1
 
+    @pytest.mark.slow
     def test_a_gap_is_bridged_when_asked_and_every_record_says_so(
         self, command: Command, broken: Path, tmp_path: Path
     ) -> None:

@@ -27,6 +27,7 @@ def words(place: tuple[float, float, float]) -> str:
     return ",".join(f"{value:.2f}" for value in place)
 
 
+@pytest.mark.slow
 def test_a_vessel_is_measured_and_pictured(made: tuple[Tube, Path], command: Command, tmp_path: Path) -> None:
     known, folder = made
     through = ("--through", words(known.at(80)), "--through", words(known.at(1920)))

@@ -10,6 +10,7 @@ from dicom_io.files.series import read_dataset
 from dicom_io.objects.presentation_state import GRAYSCALE_STATE
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.sr.report_sr import BASIC_TEXT_SR
+from tests.thorough import slowly
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.desktop.test_signing import desk_at
 from tests.workstation.samples import ACCESSION, SERIES_UID, ticking
@@ -93,7 +94,7 @@ def test_what_no_record_says_is_kept_as_the_journal_has_it(signed: tuple[Reading
     assert bare.draft.impression == "Fracture, with an arrow."
 
 
-@pytest.mark.parametrize("kind", [BASIC_TEXT_SR, COMPREHENSIVE_3D_SR])
+@pytest.mark.parametrize("kind", [BASIC_TEXT_SR, *slowly(COMPREHENSIVE_3D_SR)])
 def test_what_was_changed_on_the_disk_is_not_shown_as_signed(signed: tuple[ReadingDesk, Opened], kind: str) -> None:
     desk, opened = signed
     assert opened.signed is not None and CHANGED not in opened.warning

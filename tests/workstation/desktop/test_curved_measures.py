@@ -55,6 +55,7 @@ def ring_mm2(viewer: Viewer, pane: Pane, corners: tuple[QPoint, QPoint]) -> floa
     return turn * (far**2 - near**2) / 2.0
 
 
+@pytest.mark.slow
 def test_an_angle_is_that_of_its_places_in_the_patient(
     reading: Viewer, bent: Pane, qtbot: QtBot, settled: Settled
 ) -> None:

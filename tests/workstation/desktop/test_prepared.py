@@ -13,6 +13,7 @@ from dicom_io.evidence import Product
 from render import draw
 from render.geometry import IDENTITY, inverse
 from tests.render.heads import head, target_error_mm
+from tests.thorough import slowly
 from tests.workstation.conftest import SiteAt
 from tests.workstation.desktop.conftest import DOCTOR
 from tests.workstation.desktop.test_preview import WRITTEN
@@ -116,7 +117,7 @@ def test_pictures_of_another_engine_are_drawn_anew(desk: ReadingDesk, monkeypatc
     assert (len(session.screen.captures), session.stills) == (3, {})
 
 
-@pytest.mark.parametrize("adjusts", [False, True])
+@pytest.mark.parametrize("adjusts", [*slowly(False), True])
 def test_from_received_to_the_charge(desk: ReadingDesk, adjusts: bool) -> None:
     """All papers are there: what nobody adjusted is held, and one adjusted picture releases it."""
     found, site = opened(desk), desk.site

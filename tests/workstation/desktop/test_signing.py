@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.sr.report_sr import BASIC_TEXT_SR
+from tests.thorough import slowly
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.samples import ACCESSION, SERIES_UID, ticking, tiny_protocol
 from workstation.desktop.app import make_window
@@ -63,7 +64,7 @@ class Ended(Exception):  # noqa: N818 - the program's end
     pass
 
 
-@pytest.mark.parametrize("step", ["drawing", "keeping the pictures", "keeping the record"])
+@pytest.mark.parametrize("step", [*slowly("drawing", "keeping the pictures"), "keeping the record"])
 def test_what_was_begun_is_finished(root: Path, step: str) -> None:
     desk, opened = desk_at(root)
 

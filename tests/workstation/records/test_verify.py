@@ -281,6 +281,7 @@ def test_a_seal_holds_however_a_pacs_encodes_the_record(made: tuple[Site, Path],
     assert not is_sealed(again)
 
 
+@pytest.mark.slow
 def test_where_the_site_signs_a_record_is_as_it_was_signed(
     command: Command, slices: Path, tmp_path: Path, site_at: SiteAt
 ) -> None:

@@ -39,6 +39,7 @@ folder = "outgoing"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("when", "offered"),
     [

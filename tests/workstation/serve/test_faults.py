@@ -42,6 +42,7 @@ def _until_accepted(
         waiting = again
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "kills"), [(240, 6), pytest.param(2000, 60, marks=pytest.mark.slow)], ids=["short", "long"]
 )

@@ -19,6 +19,7 @@ from workstation.serve.supervisor import serve
 from workstation.site import open_site
 
 
+@pytest.mark.slow
 def test_everything_is_told_to_stop_at_once(tmp_path: Path) -> None:
     """As systemd tells all processes of a service, the one that others are forked from as well."""
     with Serving(tmp_path / "root") as serving:
