@@ -1,12 +1,24 @@
 """Series that tests read: the sample in this repository, and sets of public data that may be on this machine or not."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
+import pydicom
 import pytest
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "ct_head"
 _CACHE = Path(os.environ.get("WORKSTATION_TEST_DATA") or Path.home() / ".cache" / "workstation-test-data")
+
+
+def uncompressed(files: Iterable[Path], folder: Path) -> Path:
+    """Writes the same images into a folder, their pixels uncompressed and their UIDs kept: read often, most of the time
+    would be the codec's. Returns the folder."""
+    for file in files:
+        image = pydicom.dcmread(file)
+        image.decompress(generate_instance_uid=False)
+        image.save_as(folder / file.name)
+    return folder
 
 
 def real_set(name: str) -> Path:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
 
 # Before Qt is loaded: a test needs no screen, and gets the same fonts and sizes everywhere.
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from dicom_io.evidence import Person
+from tests.dicom_io.real import uncompressed
 from tests.workstation.samples import DOCUMENTED
 from workstation.desktop.app import make_window
 from workstation.desktop.model import edits
@@ -43,15 +43,10 @@ def root(filled: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What each test gets a copy of: filling it takes much longer. The images are no longer compressed, which makes
-    opening them twice as quick; `test_start_is_one_call` and the days at the desktop open them as they are."""
-    plain = tmp_path_factory.mktemp("plain")
-    for file in (SAMPLE / "ct_head").glob("*.dcm"):
-        image = pydicom.dcmread(file)
-        image.decompress(generate_instance_uid=False)
-        image.save_as(plain / file.name)
+    """What each test gets a copy of: filling it takes much longer. `test_real_window.py` opens images that are
+    compressed."""
     site = open_site(tmp_path_factory.mktemp("filled") / "root")
-    site.archive.import_files(plain)
+    site.archive.import_files(uncompressed((SAMPLE / "ct_head").glob("*.dcm"), tmp_path_factory.mktemp("plain")))
     people = people_of(site.root)
     for person in (DOCTOR, TECHNOLOGIST):
         people.add(person, PASSWORD)
