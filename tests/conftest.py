@@ -143,12 +143,18 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_collection_finish() -> None:
-    """All modules and tests stay to the end: the collector does not go through them again and again, and seldom
-    through what tests leave."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(700, 10, 100)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay to the end: the garbage collector neither goes through them again and again while they
+    come, nor later; through what tests leave it goes seldom."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(700, 10, 100)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,9 +23,10 @@ from render.surface import surface, volume_mm3
 from tests.conformance.objects import Made
 from tests.conformance.test_validators import made, saved
 from tests.peers.servers import orthanc, program, run
-from tests.thorough import slowly
 
-NAMES = ["us awkward", *slowly("ct careless", "mr japanese")]
+pytestmark = pytest.mark.slow
+
+NAMES = ["mr japanese", "ct careless", "us awkward"]
 
 
 def everything(objects: Made) -> dict[str, Dataset]:
@@ -64,7 +65,7 @@ def test_gdcm_reads_them(name: str, tmp_path: Path) -> None:
             assert size == [ds.Columns, ds.Rows], what
 
 
-@pytest.mark.parametrize("name", ["ct sample", *slowly("mr japanese", "ct careless")])
+@pytest.mark.parametrize("name", ["mr japanese", "ct careless", "ct sample"])
 def test_simpleitk_finds_an_enhanced_stack_where_the_planes_are(name: str, tmp_path: Path) -> None:
     sitk = pytest.importorskip("SimpleITK")
     objects = made(name)
@@ -117,7 +118,7 @@ def test_highdicom_finds_the_mask_in_the_segmentation(
     assert int((found > 0).sum()) == int((expected > 0).sum())
 
 
-@pytest.mark.parametrize("name", ["mr japanese", *slowly("ct careless")])
+@pytest.mark.parametrize("name", ["mr japanese", "ct careless"])
 def test_dcmtk_shows_a_picture_as_its_presentation_state_says(name: str, tmp_path: Path) -> None:
     show = program("dcmp2pgm")
     objects = made(name)
@@ -200,7 +201,6 @@ def _get(url: str) -> Any:
         return answer.read()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mr japanese", "ct careless", "us awkward"])
 def test_orthanc_stores_and_serves_them(name: str, tmp_path: Path) -> None:
     objects = everything(made(name))

@@ -27,6 +27,7 @@ from render import (
 from render.geometry import Vector, affine_from
 from render.recipe import LabelRule, canonical_json
 from render.segment import made, region, volume_ml
+from tests.thorough import slowly
 
 SPACING = (1.5, 1.0, 1.0)
 
@@ -139,7 +140,7 @@ def test_outlines_are_interpolated(volume: Volume) -> None:
         region(volume, replace(step, outlines_mm=(circle(6.0, 6.0), circle(6.0, 3.0))))
 
 
-@pytest.mark.parametrize("method", ["watershed", "random_walker"])
+@pytest.mark.parametrize("method", ["watershed", *slowly("random_walker")])
 def test_strokes_divide_what_growing_would_not(volume: Volume, method: Literal["watershed", "random_walker"]) -> None:
     step = Strokes(((at(12), at(20)),), ((at(40), at(48)),), margin_mm=14.0, method=method)
     found = region(volume, step)

@@ -41,6 +41,7 @@ def test_where_all_ways_cost_the_same_it_is_the_same_one_each_time() -> None:
     assert first[0] == (0, 0, 0) and first[-1] == (6, 6, 3) and len(first) == 7
 
 
+@pytest.mark.slow
 def test_other_threads_run_meanwhile() -> None:
     """scikit-image keeps the interpreter for as long as it seeks, and a window with it."""
     cost = np.random.default_rng(3).uniform(0.1, 4.0, (90, 90, 90))

@@ -101,6 +101,7 @@ with Leases(open_database(Path(sys.argv[1]))).held("a") as lease:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_holds_nothing(leases: Leases) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(leases.engine.url.database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

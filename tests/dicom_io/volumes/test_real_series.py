@@ -265,6 +265,7 @@ def test_the_table_of_readers_excuses_nobody_who_is_right() -> None:
             assert any(same_places(assemble(s), by_itk(s)) is None for s in stacks if isinstance(s, Stack)), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "part"), [k for k, v in READERS.items() if v[0] == "values"])
 def test_where_readers_differ_the_positions_in_the_files_are_ours(name: str, part: str) -> None:
     """The first pixel of every slice lies where its own Image Position says, read here by pydicom alone."""

@@ -47,7 +47,7 @@ def test_a_known_aneurysm_is_measured(name: str) -> None:
 
 
 def test_references_say_where_its_necks_begin() -> None:
-    true, vessel = known("straight")
+    true, vessel = known("steep")
     ends = (4.0, vessel.length_mm - 6.0)
     found = aneurysm(vessel, ends)
     assert found.proximal is not None and found.distal is not None

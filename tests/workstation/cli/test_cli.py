@@ -143,6 +143,7 @@ class TestLooking:
         assert "ct_bone" in command("presets").out
         assert "ct_head_trauma" in command("protocols").out
 
+    @pytest.mark.slow
     def test_doctor_tells_of_this_machine(self, tmp_path: Path) -> None:
         done = process("--root", tmp_path / "root", "doctor", "--json")
         assert done.returncode == 0

@@ -26,6 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_a_flight_is_drawn(folder: Path, command: Command, tmp_path: Path) -> None:
     made, air = known()
     ran = command(

@@ -95,6 +95,7 @@ def test_an_aneurysm_is_measured_or_declined(
     assert ran.code == 1 and "narrowed elsewhere" in ran.out
 
 
+@pytest.mark.slow
 def test_a_sheet_is_measured_and_drawn(command: Command, tmp_path: Path) -> None:
     known = root(np.random.default_rng(2), 1.2)
     write_series(tmp_path / "series", known.volume.voxels, known.volume.affine, sop_class=CT)

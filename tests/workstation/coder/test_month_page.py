@@ -83,6 +83,7 @@ MONTHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*MONTHS][one_in(2) - 1 :: one_in(2)])
 def test_no_text_lies_over_another_or_off_the_paper(name: str) -> None:
     for figure in pages_of(name):
@@ -149,6 +150,7 @@ def test_no_two_names_become_one() -> None:
         assert width * 72 / figure.dpi <= 100
 
 
+@pytest.mark.slow
 def test_signs_of_formulas_are_letters_in_a_name(tmp_path: Path) -> None:
     """Text between two dollar signs would be set as a formula, or refused as a wrong one."""
     found = month(1, [r"$\frac{$"], 1)

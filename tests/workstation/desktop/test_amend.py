@@ -69,6 +69,7 @@ def test_what_was_signed_is_opened_as_it_was_and_changes_by_nothing(signed: tupl
         desk.sign(opened, DOCTOR)
 
 
+@pytest.mark.slow
 def test_what_no_record_says_is_kept_as_the_journal_has_it(signed: tuple[ReadingDesk, Opened]) -> None:
     """Which template was used, arrows and segments: in no SR. The file that was signed has them."""
     desk, opened = signed

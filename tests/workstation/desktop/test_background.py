@@ -16,6 +16,7 @@ from workstation.desktop import background
 from workstation.desktop.background import Steps, Watch, Works
 
 
+@pytest.mark.slow
 def test_a_job_that_outlives_its_window_says_nothing(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "_PATIENCE_S", 0.0)
     begun, go_on = threading.Event(), threading.Event()

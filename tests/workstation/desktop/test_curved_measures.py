@@ -189,6 +189,7 @@ def test_3d_has_angles_and_says_what_it_has_not(reading: Viewer, qtbot: QtBot, s
     assert moved.points_mm[:2] == measure.points_mm[:2] and moved.points_mm[2] != measure.points_mm[2]
 
 
+@pytest.mark.slow
 def test_signed_areas_and_angles_are_in_the_record_and_on_the_pictures(signing_root: Path) -> None:
     desk = ReadingDesk(open_site(signing_root, clock=ticking()))
     opened = desk.studies.open(SERIES_UID, None)

@@ -20,6 +20,7 @@ from render.geometry import Matrix
 from render.mask_steps import Values
 from render.recipe import ControlPoint, Reformat, TransferFunction
 from tests.dicom_io.synthetic import grid, write_series
+from tests.thorough import slowly
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.samples import ticking
 from workstation.case import CaseError
@@ -122,7 +123,7 @@ def test_what_the_pane_shows_is_what_the_record_draws_again(desk: ReadingDesk, s
     assert holds(checks) and all(check.agrees is not False for check in checks)
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("kept", [True, *slowly(False)])
 def test_signed_captures_come_back_with_what_lies_over_them(desk: ReadingDesk, site_root: Path, kept: bool) -> None:
     opened, _ = fused(desk)
     opened.session.write(**WRITTEN)

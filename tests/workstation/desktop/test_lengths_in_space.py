@@ -73,6 +73,7 @@ def test_down_a_straightened_picture_it_is_the_way_along_the_path(reading: Viewe
     assert back.kind == "length" and len(back.points_mm) == len(measure.points_mm)
 
 
+@pytest.mark.slow
 def test_an_end_and_the_whole_are_dragged_along_the_surface(reading: Viewer, bent: Pane, qtbot: QtBot) -> None:
     reading.choose_tool("distance")
     start, end, further = (at(bent, row, 0.5) for row in (0.25, 0.5, 0.75))

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from dicom_io.evidence import Person
 from dicom_io.files.series import read_dataset
+from tests.thorough import slowly
 from tests.workstation.samples import ACCESSION, DOCUMENTED, SERIES_UID, ticking, tiny_protocol
 from workstation.billing.settle import preview
 from workstation.charge import Decision
@@ -99,7 +100,7 @@ def said(decision: Decision) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize(
     "written",
-    [{}, {"utility": ""}, {"concurrent": None}, {"concurrent": False}, {"required": False}, {"findings": " "}],
+    [{}, {"utility": ""}, {"concurrent": None}, *slowly({"concurrent": False}, {"required": False}, {"findings": " "})],
     ids=str,
 )
 def test_it_is_what_is_decided_after_signing(read_at: ReadAt, written: dict[str, Any]) -> None:
@@ -154,6 +155,7 @@ def test_what_a_coder_decided_stands(read_at: ReadAt) -> None:
     assert said(again.sign()) == said(promised)
 
 
+@pytest.mark.slow
 def test_what_was_charged_already_is_not_charged_again(read_at: ReadAt) -> None:
     reading = read_at()
     assert reading.sign().disposition == "release"

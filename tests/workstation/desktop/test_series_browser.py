@@ -230,6 +230,7 @@ def test_a_closed_one_comes_back_with_its_work(window: MainWindow, qtbot: QtBot)
     assert opens(window, NOW, qtbot).session.screen == turned
 
 
+@pytest.mark.slow
 def test_folding_and_locking(window: MainWindow, qtbot: QtBot) -> None:
     browser = window.browser
     qtbot.keyClick(window, Qt.Key.Key_B, _CTRL)

@@ -87,6 +87,7 @@ def test_measures_are_drawn_on_copies_and_the_patient_only_on_demand(opened: tup
     assert to_rgb(draw(volume, recipe)).shape == plain.shape
 
 
+@pytest.mark.slow
 def test_slides_and_pages_hold_any_name(opened: tuple[Site, Opened]) -> None:
     site, study = opened
     made = draw_captures(

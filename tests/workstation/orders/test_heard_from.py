@@ -279,6 +279,7 @@ class TestOneMessageAFrame:
         assert any(event["detail"] == answer.text for event in events)
         assert mllp.send(HOST, listening.port, ris.order(), 10).code == "AA"
 
+    @pytest.mark.slow
     def test_a_large_one_within_it_is_taken(self, tmp_path: Path) -> None:
         with (
             heard(tmp_path, HL7Sender("RIS", ALL)) as here,

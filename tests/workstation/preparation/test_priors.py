@@ -80,6 +80,7 @@ def pacs(tmp_path: Path, site: Site, command: Command, how: str, *series: Series
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["get", *slowly("move")])
 def test_it_is_fetched_and_registered(site_at: SiteAt, tmp_path: Path, command: Command, how: str) -> None:
     """Of several the one of the same region, and newest; and the fetched one has none fetched in turn."""

@@ -128,6 +128,7 @@ def test_two_processes_make_it_at_once(engine: Engine) -> None:
     make_ready(engine)
 
 
+@pytest.mark.slow
 def test_a_site_moves_to_postgresql_with_everything(
     command: Command, server: str, tmp_path: Path, slices: Path
 ) -> None:

@@ -42,7 +42,7 @@ def test_its_backup(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("DROP DATABASE IF EXISTS other"))
         connection.execute(text("CREATE DATABASE other"))
-    other = url.replace("/postgres?", "/other?")
+    other = engine.url.set(database="other").render_as_string(False)
     monkeypatch.setenv("WORKSTATION_SET_DATABASE", other)
     restore(snapshot, tmp_path / "new")
     with desk(tmp_path / "new", config(database=other, store=str(store))) as at:

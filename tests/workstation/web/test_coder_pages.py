@@ -411,7 +411,9 @@ def offered(browser: Browser, path: str) -> set[str]:
     return set(re.findall(rf'action="{path}/([a-z-]+)"', browser.page))
 
 
-@pytest.mark.parametrize(("way", "ends"), [("rebill", "acknowledged"), ("write-off", "credited")])
+@pytest.mark.parametrize(
+    ("way", "ends"), [pytest.param("rebill", "acknowledged", marks=pytest.mark.slow), ("write-off", "credited")]
+)
 def test_what_the_payer_denied_is_appealed_then_billed_again_or_written_off(
     at_work: Counter, way: str, ends: str
 ) -> None:

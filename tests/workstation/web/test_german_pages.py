@@ -10,6 +10,8 @@ import pytest
 from tests.workstation.web.conftest import Browser, copied
 from tests.workstation.web.test_days import live_through, stories
 
+pytestmark = pytest.mark.slow
+
 # Words of nearly every English sentence, and of no German one.
 _ENGLISH = re.compile(r"\b(the|is|of|not|and|has|to|by|are|be|this|that|with|on|no|it)\b")
 # Reports, and what programs read.
@@ -56,7 +58,6 @@ def lived(enrolled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.slow
 def test_no_page_speaks_english(lived: Path, tmp_path: Path) -> None:
     with copied(lived, tmp_path / "root") as counter:
         counter.console.limiter._rate = 1e9
