@@ -127,6 +127,7 @@ steps = st.lists(
 ).map(tuple)
 
 
+@pytest.mark.slow
 @given(steps)
 @settings(max_examples=examples(25), deadline=None)
 def test_one_step_more_is_the_same_as_all_at_once(taken: tuple[MaskStep, ...]) -> None:

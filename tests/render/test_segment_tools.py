@@ -66,6 +66,7 @@ def test_what_is_not_there_is_declined(trunk: Volume) -> None:
     assert find(head, "bone").declined
 
 
+@pytest.mark.slow
 def test_a_brain_on_mr_is_told_from_the_scalp() -> None:
     """A ball of brain in a dark rim, and fat about it."""
     k, j, i = np.indices((66, 72, 72)).astype(np.float64) * 3.0

@@ -82,6 +82,7 @@ def test_the_recipe_is_one_that_records_hold() -> None:
         assert read_recipe(canonical_json(recipe)) == recipe
 
 
+@pytest.mark.slow
 def test_a_long_way_is_drawn_in_parts_that_fit_together() -> None:
     volume, way = scene(False)
     fine = np.stack([np.interp(np.linspace(0, 1, 120), np.linspace(0, 1, len(c)), c) for c in way.path_mm.T], axis=1)

@@ -130,6 +130,7 @@ def test_a_report_from_before_the_journal_noted_its_sr_is_known_by_its_words(
     assert not believed(kept, case.session_uid, site)
 
 
+@pytest.mark.slow
 def test_a_report_brings_the_selection_of_its_key_images(
     site_at: Callable[..., Site], tmp_path: Path, slices: Path
 ) -> None:

@@ -415,6 +415,7 @@ def check(day: dict[str, Any]) -> None:
     assert day["our lives"] > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("corrections", "seed"), [("automatic", 20260302), pytest.param("coder", 7, marks=pytest.mark.slow)]
 )

@@ -59,6 +59,7 @@ class TestAKnownVessel:
             assert np.linalg.norm(np.array(found.position_mm) - made.curve[1000]) < 1.0
 
 
+@pytest.mark.slow
 def test_the_same_again_gives_the_same() -> None:
     made, vessel = narrow(1)
     again = follow(made.volume, [made.at(60), made.at(1940)])

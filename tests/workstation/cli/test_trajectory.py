@@ -28,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_a_trajectory_is_measured_and_drawn(folder: Path, command: Command, tmp_path: Path) -> None:
     ran = command(
         "trajectory", str(folder / "series"), "--entry", "2,0,15", "--target", "6,0,-15", "--radius", "1", "--avoid",

@@ -121,6 +121,7 @@ def test_a_point_is_dragged_in_a_plane_and_diameters_sections_and_curve_follow(
     assert reader.session.screen.measures[0] == Measure("vessel", TUBE, View())
 
 
+@pytest.mark.slow
 def test_on_the_curved_picture_it_is_laid_anew_when_the_mouse_lets_go(
     reader: Viewer, qtbot: QtBot, settled: Settled
 ) -> None:

@@ -166,6 +166,7 @@ def test_a_segment_goes_with_its_steps_and_cuts_stay(skull: Viewer) -> None:
     assert len(skull.session.screen.solid.steps) == 2
 
 
+@pytest.mark.slow
 def test_the_record_and_the_stored_picture_have_it(skull: Viewer) -> None:
     (kept,) = recorded_segments(skull.session.screen, skull.session.volume)
     assert kept.name == "Skull" and kept.quantities[0].value == pytest.approx(

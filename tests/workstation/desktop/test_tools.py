@@ -277,6 +277,7 @@ def left_series(window: MainWindow) -> str:
     return next(row.series_uid for row in window.desk.studies.rows() if row.reading == "in work")
 
 
+@pytest.mark.slow
 def test_a_look_is_kept_as_a_preset(viewer: Viewer, window: MainWindow, settled: Settled) -> None:
     viewer.do(edits.shifted, 111.0)
     transfer = viewer.session.screen.solid.transfer

@@ -63,6 +63,7 @@ def panel_of(reading: Viewer) -> TrajectoryView:
     return view
 
 
+@pytest.mark.slow
 def test_depth_and_distances_to_segments_are_said(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
     measure = drawn(reading, qtbot)
     entry, target = (np.array(place) for place in measure.points_mm)

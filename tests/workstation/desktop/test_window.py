@@ -413,6 +413,7 @@ def test_a_long_message_keeps_to_its_pane(width: int, qapp: QApplication) -> Non
     assert all(metrics.horizontalAdvance(line) <= width for line in lines)
 
 
+@pytest.mark.slow
 def test_another_template_takes_the_place_of_the_first_and_of_no_written_word(viewer: Viewer) -> None:
     """Keys go through the list of templates one by one, and each is filled in on the way."""
     window = viewer.window()

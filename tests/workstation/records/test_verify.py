@@ -84,6 +84,7 @@ def test_everything_is_looked_at(made: tuple[Site, Path], slices: Path) -> None:
     assert {c.what for c in elsewhere if c.agrees is None} == unseen
 
 
+@pytest.mark.slow
 def test_a_record_of_which_nothing_could_be_checked_is_not_verified(
     command: Command, made: tuple[Site, Path], slices: Path, tmp_path: Path
 ) -> None:

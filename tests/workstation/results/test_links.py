@@ -26,6 +26,7 @@ from workstation.results.links import (
 )
 
 
+@pytest.mark.slow
 def test_a_link_is_shown_once_and_kept_as_its_digest(signed: Signed) -> None:
     made = make_link(signed.session, signed.site, signed.person, "  Dr. Ada\nStone ")
     assert len(made.token) == 43

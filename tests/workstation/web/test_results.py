@@ -223,6 +223,7 @@ def test_opening_and_fetching_are_in_the_audit_trail_and_in_the_list(visitor: Vi
     assert found is not None and found.uses == 1
 
 
+@pytest.mark.slow
 def test_a_report_that_was_amended_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
     signed = signed_session(tmp_path_factory.mktemp("amended") / "root")
     visitor = visit(signed)
