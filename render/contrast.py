@@ -6,13 +6,15 @@ than tissue too, but arteries of an angiography are brightest.
 """
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
+from render.engine import cpu
+from render.engine.tiles import bands, run_tiles
 from render.volume import Volume
 
 # HU. Own choice, tried on chests and abdomens in arterial and portal phase and on a head without dye.
@@ -27,7 +29,6 @@ _LEAST_CONTRAST = 90.0
 _BLOCK_MM = 2.0
 # Means beyond it are neither tissue nor lumen, and beside either as uneven as any.
 _FAR = 4000
-_LAYERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,50 +86,56 @@ def _levels(volume: Volume) -> ContrastLevels | None:
 
 
 def _blocks(voxels: NDArray[np.generic], factor: tuple[int, int, int]) -> NDArray[np.int16]:
-    """Returns the means of blocks of voxels, rounded down, at most `_FAR`. factor : voxels of a block along k, j, i.
+    """Returns the means of blocks of voxels, rounded down, at most `_FAR` on either side."""
+    means = np.empty([n // f for n, f in zip(voxels.shape, factor, strict=True)], dtype=np.int16)
 
-    A layer of blocks at a time: in numbers wide enough for its sums the whole volume would take four times its memory.
-    """
-    a, b, c = factor
-    k, j, i = (n // f for n, f in zip(voxels.shape, factor, strict=True))
-    means = np.empty((k, j, i), dtype=np.int16)
-    for n in range(k):
-        layer = voxels[n * a : (n + 1) * a, : j * b, : i * c]
-        whole = layer if np.issubdtype(layer.dtype, np.integer) else np.rint(layer).astype(np.int64)
-        sums = whole.sum(axis=0, dtype=np.int64)
-        sums = reduce(np.add, (sums[step::b] for step in range(b)))
-        sums = reduce(np.add, (sums[:, step::c] for step in range(c)))
-        means[n] = np.clip(sums // (a * b * c), -_FAR, _FAR)
+    def work(k0: int, k1: int) -> None:
+        some = voxels[k0 * factor[0] : k1 * factor[0]]
+        whole = some if np.issubdtype(some.dtype, np.integer) else np.rint(some).astype(np.int64)
+        cpu.blocks.whole_means(whole, *factor, _FAR, np.empty(means.shape[2], dtype=np.int64), means[k0:k1])
+
+    _in_bands(len(means), work)
     return means
 
 
+def _in_bands(count: int, work: Callable[[int, int], None]) -> None:
+    run_tiles([partial(work, *some) for some in bands(count, 8)])
+
+
 def _even(blocks: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Returns where a block and its 26 neighbours differ little. Some layers at a time, as `_blocks`."""
+    """Returns where a block and its 26 neighbours differ little."""
     even = np.empty(blocks.shape, dtype=np.bool_)
-    for first in range(0, len(blocks), _LAYERS):
-        last = min(first + _LAYERS, len(blocks))
-        some = blocks[np.clip(np.arange(first - 1, last + 1), 0, len(blocks) - 1)]
-        values = np.pad(some.astype(np.int64), ((0, 0), (1, 1), (1, 1)), mode="edge")
-        total, squares = _sum_of_27(values), _sum_of_27(values * values)
-        even[first:last] = 27 * squares - total * total <= int(_EVEN * _EVEN * 27 * 27)
+    most = int(_EVEN * _EVEN * 27 * 27)
+
+    def work(k0: int, k1: int) -> None:
+        scratch = np.empty((2, 2, *blocks.shape[1:]), dtype=np.int64)
+        cpu.blocks.even_blocks(blocks, most, k0, k1, scratch[0], scratch[1], even)
+
+    _in_bands(len(blocks), work)
     return even
 
 
 def _of_the_patient(blocks: NDArray[np.int16]) -> NDArray[np.bool_]:
     """The largest thing that is no air, without what hangs on to it by a bridge: a table is even too."""
-    labels, count = scipy.ndimage.label(scipy.ndimage.binary_erosion(blocks > _AIR))
-    if count == 0:
+    apart = _with_neighbours(blocks > _AIR, np.logical_and)
+    if not apart.any():
         return np.ones(blocks.shape, dtype=np.bool_)
-    sizes = sum(np.bincount(layer.reshape(-1), minlength=count + 1) for layer in labels)
-    largest = 1 + int(np.argmax(np.asarray(sizes)[1:]))
-    return np.asarray(scipy.ndimage.binary_dilation(labels == largest, iterations=2))
+    runs, first = cpu.body.pieces_of(apart.view(np.uint8), np.float32(0.5))
+    sizes, largest = cpu.body.run_lengths(runs, first), np.zeros(blocks.shape, dtype=np.uint8)
+    cpu.segments.fill_runs(runs, first == np.argmax(sizes), 1, largest)
+    return _with_neighbours(_with_neighbours(largest.view(np.bool_), np.logical_or), np.logical_or)
 
 
-def _sum_of_27(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the sums over neighbours; two less along each axis."""
-    values = values[:-2] + values[1:-1] + values[2:]
-    values = values[:, :-2] + values[:, 1:-1] + values[:, 2:]
-    return values[:, :, :-2] + values[:, :, 1:-1] + values[:, :, 2:]
+def _with_neighbours(blocks: NDArray[np.bool_], join: np.ufunc) -> NDArray[np.bool_]:
+    """Returns each block joined with its 6 neighbours; beyond the ends is nothing."""
+    joined = blocks.copy()
+    for axis in range(3):
+        of, into = np.moveaxis(blocks, axis, 0), np.moveaxis(joined, axis, 0)
+        join(into[1:], of[:-1], out=into[1:])
+        join(into[:-1], of[1:], out=into[:-1])
+        for end in (into[0], into[-1]):
+            join(end, False, out=end)
+    return joined
 
 
 def _peak(counts: NDArray[np.int64], reach: int) -> int:

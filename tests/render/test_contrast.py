@@ -1,12 +1,19 @@
 """Angiography by CT: levels of dye, what is placed by them, vessels without bone, and pictures that they fill."""
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
 import pytest
+import scipy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
 
-from render import Projection, RecipeError, Reformat, View, Volume, VolumeRendering, Window, draw, load_preset
+from render import Projection, RecipeError, Reformat, View, Volume, VolumeRendering, Window, contrast, draw, load_preset
 from render.contrast import ContrastLevels, contrast_levels
 from render.draw import DrawError
 from render.geometry import affine_from
@@ -16,6 +23,7 @@ from render.protocols import drawable, load_protocol, protocol_names
 from render.recipe import LabelRule, canonical_json, read_recipe
 from render.resolve import settled
 from render.segment import find
+from tests.thorough import examples
 
 TISSUE, DYE = 45.0, 320.0
 SHAPE, STEP = (50, 70, 80), 2.0
@@ -134,3 +142,54 @@ def test_a_picture_whose_tool_declines_is_left_out_and_the_others_are_drawn() ->
     with pytest.raises(RecipeError, match="'mr_neurosurgery': Brain surface, left is left out"):
         drawable(body, only)
     assert drawable(trunk(), load_protocol("ct_aneurysm")) == (load_protocol("ct_aneurysm").recipes, ())
+
+
+grids = npst.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6)
+
+
+@settings(deadline=None, max_examples=examples(150))
+@given(
+    npst.arrays(np.int16, grids, elements=st.integers(-6000, 6000))
+    | npst.arrays(np.float32, grids, elements=st.floats(-5000, 5000, width=32)),
+    st.tuples(*[st.integers(1, 3)] * 3),
+)
+def test_blocks_have_the_mean_of_their_voxels_rounded_down(
+    voxels: NDArray[np.generic], factor: tuple[int, int, int]
+) -> None:
+    factor = (min(factor[0], voxels.shape[0]), min(factor[1], voxels.shape[1]), min(factor[2], voxels.shape[2]))
+    found = contrast._blocks(voxels, factor)
+    a, b, c = factor
+    assert found.shape == tuple(n // f for n, f in zip(voxels.shape, factor, strict=True))
+    for k, j, i in np.ndindex(found.shape):
+        some = voxels[k * a : (k + 1) * a, j * b : (j + 1) * b, i * c : (i + 1) * c]
+        whole = np.rint(some.astype(np.float64)).astype(int)
+        assert found[k, j, i] == min(max(math.floor(Fraction(int(whole.sum()), whole.size)), -4000), 4000)
+
+
+@settings(deadline=None, max_examples=examples(150))
+@given(npst.arrays(np.int16, grids, elements=st.sampled_from([0, 10, 25, 60, -4000, 4000])))
+def test_blocks_are_even_where_their_deviation_is_small(blocks: NDArray[np.int16]) -> None:
+    near = np.pad(blocks.astype(np.float64), 1, mode="edge")
+    about = np.lib.stride_tricks.sliding_window_view(near, (3, 3, 3)).reshape(*blocks.shape, 27)
+    # Ours is in whole numbers, so only what lies on the limit itself may differ.
+    sure = np.abs(about.std(axis=-1) - 20.0) > 1e-9
+    assert (contrast._even(blocks) == (about.std(axis=-1) < 20.0))[sure].all()
+
+
+@settings(deadline=None, max_examples=examples(150))
+@given(
+    npst.arrays(
+        np.int16,
+        npst.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=9),
+        elements=st.sampled_from([-1000, 0, 40]),
+    )
+)
+def test_the_patient_is_the_largest_thing_as_another_library_finds_it(blocks: NDArray[np.int16]) -> None:
+    labels, count = scipy.ndimage.label(scipy.ndimage.binary_erosion(blocks > -300))
+    sizes = np.bincount(labels.reshape(-1), minlength=2)[1:]
+    wanted = (
+        scipy.ndimage.binary_dilation(labels == 1 + np.argmax(sizes), iterations=2)
+        if count
+        else np.ones(blocks.shape, dtype=bool)
+    )
+    np.testing.assert_array_equal(contrast._of_the_patient(blocks), wanted)

@@ -26,6 +26,54 @@ def block_means(voxels: Any, fk: int, fj: int, fi: int, share: Any, k0: int, k1:
 
 
 @kernel
+def whole_means(voxels: Any, fk: int, fj: int, fi: int, far: int, sums: Any, means: Any) -> None:
+    """Writes the means of blocks of fk, fj, fi whole numbers, rounded down, at most `far` on either side of 0.
+
+    sums : int64, scratch for a row of blocks. means : int16, as many blocks as are whole.
+    """
+    count = fk * fj * fi
+    nk, nj, ni = means.shape
+    for k in range(nk):
+        for j in range(nj):
+            for i in range(ni):
+                sums[i] = 0
+            for a in range(fk):
+                for b in range(fj):
+                    for i in range(ni):
+                        for c in range(fi):
+                            sums[i] += np.int64(voxels[k * fk + a, j * fj + b, i * fi + c])
+            for i in range(ni):
+                means[k, j, i] = min(max(sums[i] // count, -far), far)
+
+
+@kernel
+def even_blocks(blocks: Any, most: int, k0: int, k1: int, columns: Any, rows: Any, even: Any) -> None:
+    """Writes for slices k0…k1−1 whether 27 · Σv² − (Σv)² over a block and its 26 neighbours is at most `most`. The last
+    block at an end counts for what lies beyond it.
+
+    columns, rows : (2, J, I) int64, scratch: sums of values and of squares over three slices, then over three columns
+    of them.
+    """
+    nk, nj, ni = blocks.shape
+    for k in range(k0, k1):
+        before, after = max(k - 1, 0), min(k + 1, nk - 1)
+        for j in range(nj):
+            for i in range(ni):
+                a, b, c = np.int64(blocks[before, j, i]), np.int64(blocks[k, j, i]), np.int64(blocks[after, j, i])
+                columns[0, j, i] = a + b + c
+                columns[1, j, i] = a * a + b * b + c * c
+            for n in range(2):
+                for i in range(ni):
+                    rows[n, j, i] = columns[n, j, max(i - 1, 0)] + columns[n, j, i] + columns[n, j, min(i + 1, ni - 1)]
+        for j in range(nj):
+            above, below = max(j - 1, 0), min(j + 1, nj - 1)
+            for i in range(ni):
+                total = rows[0, above, i] + rows[0, j, i] + rows[0, below, i]
+                squares = rows[1, above, i] + rows[1, j, i] + rows[1, below, i]
+                even[k, j, i] = 27 * squares - total * total <= most
+
+
+@kernel
 def by_blocks(
     voxels: Any, codes: Any, fk: int, fj: int, fi: int, low: Any, high: Any, k0: int, k1: int, out: Any
 ) -> None:
