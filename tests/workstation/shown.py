@@ -5,6 +5,14 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
+from typing import get_args
+
+from workstation.administration import preflight, site_check
+from workstation.administration.site_check import What
+from workstation.site import open_to_others
+from workstation.transports.deliver import TRANSPORTS
+from workstation.transports.folder import reach_folder
 
 ROOT = Path(__file__).parents[2]
 # Rooms whose errors reach no screen of the desktop or console: an administrator reads them at the command line.
@@ -114,9 +122,41 @@ def shown_reasons() -> Iterator[tuple[str, str]]:
                 yield from ((each, f"{name}:{node.lineno}") for each in _sentences(node.args[1]))
 
 
+def shown_findings() -> Iterator[tuple[str, str]]:
+    """Every sentence that the check of a site may say, and what there is to do, with where it is said."""
+    for what in (site_check, preflight.check_settings, preflight._tls, open_to_others):
+        for node in _strings(ast.parse(dedent(inspect.getsource(what)))):
+            for each in _sentences(node):
+                # Commands and settings are the same in every language.
+                if re.search("[a-z]{3} |[a-z]{3}[.]?$", re.sub("`[^`]*`|‹[0-9]+›", "", each)) and each not in get_args(
+                    What
+                ):
+                    yield each, getattr(what, "__name__", "")
+
+
+def answers_of_destinations() -> list[str]:
+    """What a destination says that was reached, as far as it is ours."""
+    reached = [vars(made)["reach"] for made in TRANSPORTS.values() if inspect.isclass(made)]
+    return [each for reach in [*reached, reach_folder] for each in returned(reach)]
+
+
+def _strings(node: ast.AST) -> Iterator[ast.AST]:
+    """The strings of a text, but those of docstrings, of errors and of keys."""
+    inner = ast.iter_child_nodes(node)
+    if isinstance(node, ast.Dict | ast.DictComp):
+        inner = iter(node.values if isinstance(node, ast.Dict) else [node.value])
+    for each in inner:
+        if isinstance(each, ast.Raise) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)):
+            continue
+        if isinstance(each, ast.JoinedStr) or (isinstance(each, ast.Constant) and isinstance(each.value, str)):
+            yield each
+        else:
+            yield from _strings(each)
+
+
 def returned(function: Callable[..., str]) -> list[str]:
     """Every sentence that a function returns."""
-    tree = ast.parse(inspect.getsource(function))
+    tree = ast.parse(dedent(inspect.getsource(function)))
     return [
         each
         for node in ast.walk(tree)

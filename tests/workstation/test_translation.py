@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from dicom_io.volumes import stacks
+from render.engine.choice import choose
 from render.presets import named_preset, preset_names, windows
 from render.protocols import load_protocol, protocol_names
 from render.trajectory import Clearance, TrajectoryMeasures
 from tests.workstation.charge.strategies import CASES, FIRST_CASES
-from tests.workstation.shown import returned, shown_errors, shown_reasons
+from tests.workstation.shown import answers_of_destinations, returned, shown_errors, shown_findings, shown_reasons
 from workstation import translation
 from workstation.charge import decide, load_policy, read_facts
 from workstation.charge.facts import Contract
+from workstation.hosts import HostNote
 from workstation.records.measurements import clearances_in_words
 from workstation.translation import recognised, translated
 
@@ -33,6 +35,18 @@ def test_every_error_that_a_screen_shows_is_said(language: str) -> None:
     found = dict(shown_errors())
     assert len(found) > 400
     assert {text: where for text, where in found.items() if unsaid(text, language)} == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_found_about_a_site_is_said(language: str) -> None:
+    found = dict(shown_findings())
+    assert len(found) > 50
+    assert {text: where for text, where in found.items() if unsaid(text, language)} == {}
+    reached = answers_of_destinations()
+    assert len(reached) >= 5
+    others = [HostNote("ws1", "/state", at).words for at in ("", "2026-03-02")]
+    engines = [choose().why, *(choose("vtk", lambda name=name: name).why for name in ("", "llvmpipe", "Quadro"))]  # type: ignore[misc]
+    assert [text for text in [*(f"{words}." for words in others), *engines, *reached] if unsaid(text, language)] == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -100,10 +100,10 @@ def last_backup(site: Site) -> datetime | None:
 
 
 def age_in_words(seconds: float) -> str:
-    """A time span as people say it: `3 min`, `5 h`, `2 days`."""
+    """A time span as people say it: `3 min`, `5 h`, `2 d`."""
     span = timedelta(seconds=seconds)
     if span < timedelta(minutes=1):
         return f"{seconds:.0f} s"
     if span < timedelta(hours=2):
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if span < timedelta(days=2) else f"{span.days} days"
+    return f"{seconds / 3600:.0f} h" if span < timedelta(days=2) else f"{span.days} d"

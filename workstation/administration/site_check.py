@@ -34,11 +34,17 @@ _CLOCK_WARN_S, _CLOCK_FAULT_S = 2.0, 60.0
 _SCRIPTS = {"Greek": "\u03a9", "Cyrillic": "\u042f", "Chinese and Japanese": "\u6f22", "Korean": "\ud55c"}
 
 
+What = Literal[
+    "settings", "state folder", "store", "disk", "certificate", "peers", "OpenGL", "font", "monitor", "database",
+    "clock", "backup", "people", "destination", "peer", "farm",
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class SiteFinding:
-    """A line. what : a word for what was looked at. todo : what to do; empty where all is well."""
+    """A line. what : what was looked at. todo : what to do; empty where all is well."""
 
-    what: str
+    what: What
     state: Literal["ok", "warning", "fault"]
     words: str
     todo: str = ""
@@ -81,7 +87,7 @@ def _before_it_is_opened(root: Path, config: Config) -> Iterator[SiteFinding]:
     yield from _database(root, config)
 
 
-def _folder(what: str, folder: Path) -> Iterator[SiteFinding]:
+def _folder(what: Literal["state folder", "store"], folder: Path) -> Iterator[SiteFinding]:
     if not folder.exists():
         todo = "`workstation serve` makes it." if what == "state folder" else "Mount it."
         yield SiteFinding(what, "warning" if what == "state folder" else "fault", f"{folder} is not there.", todo)
@@ -92,7 +98,7 @@ def _folder(what: str, folder: Path) -> Iterator[SiteFinding]:
             what, "fault", f"{folder} cannot be written by this account.", "Run this as the account of serve."
         )
     elif said := open_to_others(folder):
-        yield SiteFinding(what, "warning", said, f"chmod 700 {folder}")
+        yield SiteFinding(what, "warning", said, f"`chmod 700 {folder}`.")
     else:
         yield SiteFinding(what, "ok", f"{folder} is its owner's alone.")
 
@@ -208,7 +214,7 @@ def _of_postgresql(url: str) -> Iterator[SiteFinding]:
     local = not place or place.split(":")[0] in ("localhost", "127.0.0.1")
     if not local and "sslmode=verify-full" not in url:
         words = f"The connection to {place} does not check whose server it is."
-        yield SiteFinding("database", "warning", words, "?sslmode=verify-full&sslrootcert=… in `database`.")
+        yield SiteFinding("database", "warning", words, "Add `?sslmode=verify-full&sslrootcert=…` to `database`.")
     if shutil.which("pg_dump") is None:
         yield SiteFinding(
             "backup", "warning", "pg_dump is not here.", "Install PostgreSQL's client programs to back up."

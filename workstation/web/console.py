@@ -1,6 +1,7 @@
 """What all pages share: the site, the templates, the queue, and the limits."""
 
 import hashlib
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from dicom_io.person_names import group_of
 from workstation.audit.trail import Trail, late, trail_of
@@ -46,6 +48,7 @@ def _templates() -> jinja2.Environment:
         "state_words": state_words,
         "words": words_of,
         "epoch": epoch,
+        "commands": with_commands,
     }
     environment.globals["static"] = static_address
     return environment
@@ -172,6 +175,11 @@ def moment(at: datetime | str) -> str:
         except ValueError:
             return at
     return at.strftime("%Y-%m-%d %H:%M")
+
+
+def with_commands(sentence: str) -> Markup:
+    """A sentence for a page: what stands between backticks is a command or a key, and looks like one."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(sentence))))
 
 
 def money(amount: Decimal | float | None) -> str:

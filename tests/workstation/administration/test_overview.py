@@ -26,7 +26,7 @@ def test_claims_are_said_in_words(tmp_path: Path, site_at: Callable[..., Site]) 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(5, "5 s"), (90, "2 min"), (7000, "117 min"), (9000, "2 h"), (200_000, "2 days")]
+    ("seconds", "words"), [(5, "5 s"), (90, "2 min"), (7000, "117 min"), (9000, "2 h"), (200_000, "2 d")]
 )
 def test_ages(seconds: float, words: str) -> None:
     assert age_in_words(seconds) == words

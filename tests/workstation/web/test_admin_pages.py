@@ -17,6 +17,7 @@ from workstation.peers.known import KnownPeer, add_peer
 from workstation.store.messages import Delivery, Message
 from workstation.store.preparation_rows import PreparationProgress, WantedPreparation
 from workstation.web import admin_pages
+from workstation.web.console import with_commands
 
 EVIL = "<script>alert(1)</script>"
 
@@ -136,6 +137,21 @@ def test_quarantine_is_compared_released_and_discarded(audited: Counter, tmp_pat
     browser.get("/admin/audit")
     assert "the scanner sent it again (ad)" in browser.words
     assert "SAMPLE-CRANIUM" not in browser.page
+
+
+def test_what_a_check_finds_is_said_in_german(counter: Counter) -> None:
+    browser = counter.browser("ad")
+    browser.client.headers["accept-language"] = "de"
+    browser.get("/admin")
+    browser.post("/admin")
+    assert "Dieser Rechner hat keine gemacht." in browser.words and "Sicherung" in browser.words
+    assert "<code>workstation backup FOLDER</code>, durch einen Zeitgeber." in browser.page
+    assert "Die Tabellen haben Version" in browser.words and "This host" not in browser.words
+
+
+def test_a_command_in_a_sentence_looks_like_one_and_nothing_else_is_html() -> None:
+    assert with_commands("<b> `x` & `a <i>`") == "&lt;b&gt; <code>x</code> &amp; <code>a &lt;i&gt;</code>"
+    assert with_commands("a ` alone") == "a ` alone"
 
 
 def test_every_file_is_read_in_the_background(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 
 from workstation.administration.overview import LEASE_WORDS
+from workstation.administration.site_check import What
 from workstation.charge.facts import Region, SupervisionAct, TechniqueName
 from workstation.charge.reasons import REASONS
 from workstation.coder.acts import ANSWERS
@@ -35,6 +36,7 @@ def said() -> Iterator[tuple[str, str]]:
     yield from ((name, "case_pages.py") for name in case_pages.ACTS if name not in ("rebill", "denied"))
     yield from ((said, "physician_pages.py") for said in physician_pages.FACT_WORDS.values())
     yield from ((words, "overview.py") for words in LEASE_WORDS.values())
+    yield from ((what, "site_check.py") for what in get_args(What))
     yield from ((step, "proposals.py") for step in STEPS)
     yield from ((kind, "acts.py") for kind, _ in ANSWERS.values())
     yield from ((each.code, "reasons.py") for each in REASONS)
