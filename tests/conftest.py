@@ -87,25 +87,32 @@ _DATA_SET = r"test data set '\w+' is not in"
 _FAILING = r"failing input '\w+' is not there"
 
 
-# Files that take longest, in that order. A worker is given whole files, and one that comes last is waited for by all.
+# Files that take longest in either run, in about that order. A worker is given whole files, and one that comes last is waited for by all.
 # Nothing else depends on it; `--no-loadscope-reorder` has xdist keep it.
 LONG = (
+    "workstation/desktop/test_days.py",
+    "workstation/web/test_days.py",
     "conformance/test_validators.py",
-    "render/engine/test_same_bytes.py",
-    "workstation/cli/test_demo.py",
-    "workstation/test_pipeline.py",
-    "workstation/serve/test_commitment.py",
-    "workstation/cli/test_cli.py",
-    "workstation/serve/test_disk_full.py",
-    "workstation/billing/test_settle.py",
-    "workstation/test_day.py",
-    "workstation/billing/test_belief.py",
     "workstation/records/test_verify.py",
-    "workstation/audit/test_trail.py",
-    "workstation/desktop/test_window.py",
-    "workstation/desktop/test_real_window.py",
-    "dicom_io/sr/test_evidence_sr.py",
+    "workstation/test_day.py",
     "workstation/serve/test_faults.py",
+    "workstation/test_farm.py",
+    "rules/test_distribution.py",
+    "workstation/cli/test_demo.py",
+    "workstation/cli/test_cli.py",
+    "workstation/test_pipeline.py",
+    "workstation/desktop/test_window.py",
+    "workstation/serve/test_prepare.py",
+    "render/engine/test_same_bytes.py",
+    "workstation/coder/test_acts.py",
+    "workstation/cli/test_charge.py",
+    "workstation/web/test_attacks.py",
+    "workstation/charge/test_properties.py",
+    "workstation/billing/test_belief.py",
+    "dicom_io/sr/test_evidence_sr.py",
+    "workstation/coder/test_month_report.py",
+    "workstation/web/test_coder_pages.py",
+    "workstation/desktop/test_real_window.py",
 )
 
 

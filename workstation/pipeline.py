@@ -18,6 +18,7 @@ from render.engine.choice import choose
 from render.picture import Picture
 from render.progress import Progress
 from render.protocols import drawable
+from render.volume import Volume
 from workstation.billing.accession import read
 from workstation.billing.address import address
 from workstation.billing.filing import read_record
@@ -49,10 +50,13 @@ class CaseRun:
     left_out: tuple[str, ...] = ()
 
 
-def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> CaseRun:
+def run(
+    case: Case, site: Site, progress: Progress = lambda what, part: None, *, built: Volume | None = None
+) -> CaseRun:
     """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError, SigningError and what the stores raise.
 
-    Whatever was kept stays.
+    built : the volume as it was built before. The files are read all the same; where they give the same volume, that
+    one is drawn, for which much is prepared already. Whatever was kept stays.
     """
     uid, journal = case.session_uid, site.journal
     journal.record(uid, case.session.operator, "opened", site.clock(), f"protocol {case.protocol.name}")
@@ -69,6 +73,8 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     volume = build_volume(
         series, case.which, lambda part: progress("building the volume", part), bridge_gaps=case.bridge_gaps
     )
+    if built is not None and _told(built) == _told(volume):
+        volume = built
     if any(m.volume_digest != volume.digest for m in case.measurements):
         raise CaseError(
             "A measurement was made on another volume than this case draws. Nothing was drawn; measure again."
@@ -119,6 +125,11 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     record, evidence = read_record(sr, site)  # from here on: only what the SR says
     settled = settle(sr, record, evidence, site)
     return CaseRun(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued, left_out)
+
+
+def _told(volume: Volume) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Returns all that a record says of a volume."""
+    return volume.digest, volume.source_uids, volume.warnings
 
 
 def _over_all(case: Case) -> FusedVolume:

@@ -193,7 +193,8 @@ def _joined(
     one is wider than `neck` times the thickness of the thinner side. The first `heads` basins are heads, each
     surely joined with its neck."""
     count = int(basins.max()) + 1
-    depths = scipy.ndimage.maximum(thick, basins, np.arange(count)).astype(np.float64)
+    depths = np.zeros(count)
+    np.maximum.at(depths, basins.reshape(-1), thick.reshape(-1))
     areas = _areas(basins, weights, spacing_mm, count)
     for head in range(1, heads + 1):
         touched = [pair for pair in areas if head in pair]

@@ -43,31 +43,46 @@ from render.volume import Volume
 
 _REMEMBERED = 3
 _known: "weakref.WeakKeyDictionary[Volume, OrderedDict[tuple[MaskStep, ...], Mask]]" = weakref.WeakKeyDictionary()
+# What a thread is making, and what its end is told by: a picture, the planes and a record want the same mask at once.
+_making: "weakref.WeakKeyDictionary[Volume, dict[tuple[MaskStep, ...], threading.Event]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
 def made(volume: Volume, steps: tuple[MaskStep, ...]) -> Mask:
     """Makes the mask: each step overwrites the ones before; labels are 0 where no step has set one. The last masks are
-    cached, so that an additional step costs one step.
+    cached, so that an additional step costs one step. What another thread is making already is waited for.
 
     Raises StepError for a step that cannot be carried out: a seed outside the volume or not within its values, a leak,
     an automatic structure that is not found.
     """
-    with _lock:
-        known = dict(_known.get(volume, {}))
-    done = next((n for n in range(len(steps), 0, -1) if steps[:n] in known), 0)
-    if done == len(steps) and done:
-        return known[steps]
-    labels = known[steps[:done]].labels.copy() if done else np.zeros(volume.shape, dtype=np.uint8)
-    for step in steps[done:]:
-        _carry_out(volume, step, labels)
-    mask = Mask(labels)
-    with _lock:
-        kept = _known.setdefault(volume, OrderedDict())
-        kept[steps] = mask
-        while len(kept) > _REMEMBERED:
-            kept.popitem(last=False)
-    return mask
+    if not steps:
+        return Mask(np.zeros(volume.shape, dtype=np.uint8))
+    while True:
+        with _lock:
+            known, making = dict(_known.get(volume, {})), _making.setdefault(volume, {})
+            done = next((n for n in range(len(steps), 0, -1) if steps[:n] in known), 0)
+            other = next((making[steps[:n]] for n in range(len(steps), done, -1) if steps[:n] in making), None)
+            if done < len(steps) and other is None:
+                ended = making[steps] = threading.Event()
+                break
+        if other is None:
+            return known[steps]
+        other.wait()  # and look again: it may have failed
+    try:
+        labels = known[steps[:done]].labels.copy() if done else np.zeros(volume.shape, dtype=np.uint8)
+        for step in steps[done:]:
+            _carry_out(volume, step, labels)
+        mask = Mask(labels)
+        with _lock:
+            kept = _known.setdefault(volume, OrderedDict())
+            kept[steps] = mask
+            while len(kept) > _REMEMBERED:
+                kept.popitem(last=False)
+        return mask
+    finally:
+        with _lock:
+            del making[steps]
+        ended.set()
 
 
 def _carry_out(volume: Volume, step: MaskStep, labels: NDArray[np.uint8]) -> None:

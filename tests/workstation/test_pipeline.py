@@ -368,6 +368,21 @@ class TestTheSrAlone:
 
 
 class TestRunningAgain:
+    def test_a_volume_that_was_built_before_is_drawn_where_the_files_still_give_it(
+        self, site_at: SiteAt, tmp_path: Path, slices: Path
+    ) -> None:
+        site = site_at(tmp_path, CONFIG)
+        case = case_of(site, slices, DOCUMENTED)
+        built = build_volume(site.archive.series(case.series_uid))
+        found = pipeline.run(case, site, built=built)
+        assert all(picture.provenance.volume is built for picture in found.pictures)
+        assert pipeline.run(case, site).sr == found.sr
+        other = replace(built, voxels=built.voxels + 1)
+        for volume in (other, replace(built, source_uids=built.source_uids[::-1])):
+            again = pipeline.run(case, site, built=volume)
+            assert all(picture.provenance.volume is not volume for picture in again.pictures)
+            assert again.sr == found.sr
+
     def test_nothing_is_made_or_queued_twice(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
         site = site_at(tmp_path, CONFIG)
         case = case_of(site, slices, DOCUMENTED)

@@ -302,7 +302,7 @@ class ReadingDesk:
                 measurements=taken,
                 notes=notes_of(session.screen.measures),
             )
-            outcome = run(case, self.site, tell)
+            outcome = run(case, self.site, tell, built=volume)
             keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
             images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)
             self._file_report(opened, person, case, images)
