@@ -87,8 +87,8 @@ _DATA_SET = r"test data set '\w+' is not in"
 _FAILING = r"failing input '\w+' is not there"
 
 
-# Files that take longest in either run, in about that order. A worker is given whole files, and one that comes last is waited for by all.
-# Nothing else depends on it; `--no-loadscope-reorder` has xdist keep it.
+# Files that take longest in either run, in about that order. A worker is given whole files, and one that comes last is
+# waited for by all. Nothing else depends on it; `--no-loadscope-reorder` has xdist keep it.
 LONG = (
     "workstation/desktop/test_days.py",
     "workstation/web/test_days.py",
