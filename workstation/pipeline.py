@@ -73,7 +73,7 @@ def run(
     volume = build_volume(
         series, case.which, lambda part: progress("building the volume", part), bridge_gaps=case.bridge_gaps
     )
-    if built is not None and _told(built) == _told(volume):
+    if built is not None and _recorded_of(built) == _recorded_of(volume):
         volume = built
     if any(m.volume_digest != volume.digest for m in case.measurements):
         raise CaseError(
@@ -127,7 +127,7 @@ def run(
     return CaseRun(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued, left_out)
 
 
-def _told(volume: Volume) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def _recorded_of(volume: Volume) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Returns all that a record says of a volume."""
     return volume.digest, volume.source_uids, volume.warnings
 
