@@ -49,12 +49,14 @@ def test_a_lesion_that_grew_is_found_where_it_was_and_its_growth_is_told() -> No
     assert found.doubling_days == pytest.approx(90.0 * math.log(2.0) / math.log((10 / 8) ** 3), rel=0.06)
 
 
+@pytest.mark.slow
 def test_one_that_shrank_doubles_never() -> None:
     found = compare_lesion(lung(8.0), (0, 0, 0), lung(10.0), 90, prior_at_mm=(0, 0, 0))
     assert found.change_percent == pytest.approx(100.0 * ((8 / 10) ** 3 - 1.0), abs=5.0)
     assert found.doubling_days is None
 
 
+@pytest.mark.slow
 def test_without_dates_there_is_a_change_and_no_doubling_time() -> None:
     found = compare_lesion(lung(10.0), (0, 0, 0), lung(8.0), 0, prior_at_mm=(0, 0, 0))
     assert found.change_percent > 50.0 and found.doubling_days is None

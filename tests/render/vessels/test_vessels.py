@@ -90,6 +90,7 @@ def test_a_corner_has_its_angle() -> None:
     assert sharpest.at_mm == pytest.approx(vessel.at_points_mm[1], abs=3.0)
 
 
+@pytest.mark.slow
 def test_calcium_at_the_wall_is_no_lumen_and_bone_beside_it_no_way() -> None:
     rng = np.random.default_rng(7)
     curve, radii = bow(rng, 40.0, 6.0), np.full(2001, 3.0)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from tests.workstation.orders.ris import DAY, DR1, JD, WHOLE, Ris, Study, journa
 from tests.workstation.samples import DOCUMENTED
 from tests.workstation.test_day import write_settings
 from workstation.coder.work_list import newest_items
+from workstation.config import load_config
 from workstation.serve.deciding import recheck_between
 from workstation.transports.order import deliver_pending
 
@@ -27,21 +29,29 @@ BY = ("--by", "jd", "--why", "looked at it")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The state folder that `command` uses, with settings and two cases: one held for a coder, one charged."""
+    """The state folder that `command` uses, with settings."""
     root = tmp_path / "root"
     write_settings(root, 1, "coder")
     return root
 
 
-@pytest.fixture
-def two(root: Path) -> Iterator[Desk]:
-    from workstation.config import load_config
-
+@pytest.fixture(scope="session")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What each test gets a copy of: two cases, one held for a coder, one charged."""
+    root = tmp_path_factory.mktemp("decided") / "root"
+    write_settings(root, 1, "coder")
     with desk(root, load_config(root)) as here:
         for study in (FLAT, Study("ACC2", "P2", "A2", "V2")):
             ris = Ris(study)
             here.sr(study)
             here.hear(ris.order(), ris.report())
+    return root
+
+
+@pytest.fixture
+def two(decided: Path, tmp_path: Path) -> Iterator[Desk]:
+    root = shutil.copytree(decided, tmp_path / "root")
+    with desk(root, load_config(root)) as here:
         yield here
 
 

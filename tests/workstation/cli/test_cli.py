@@ -86,6 +86,7 @@ def ran(command: Command, slices: Path) -> Callable[..., Any]:
 
 
 class TestLooking:
+    @pytest.mark.slow
     def test_inspect_prints_the_geometry(self) -> None:
         done = process("inspect", CT_HEAD, "--json")
         assert done.returncode == 0

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -31,11 +32,12 @@ def study(number: int, **more: Any) -> Study:
     return Study(f"ACC{number}", f"P{number}", f"A{number}", f"V{number}", **more)
 
 
-@pytest.fixture
-def month(tmp_path: Path) -> Iterator[Desk]:
-    """One charged, one credited, one held for 40 days, one denied, and eleven examinations without 3D."""
-    now = DAY + timedelta(hours=12)
-    with desk(tmp_path, clock=lambda: now) as here:
+@pytest.fixture(scope="session")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What each test gets a copy of: one charged, one credited, one held, one denied, and eleven examinations without
+    3D."""
+    root = tmp_path_factory.mktemp("lived")
+    with desk(root, clock=lambda: DAY + timedelta(hours=12)) as here:
         for number, more in enumerate(({}, {}, {}, {"attended": False}), 1):
             one = study(number, **more)
             ris = Ris(one)
@@ -46,7 +48,14 @@ def month(tmp_path: Path) -> Iterator[Desk]:
         credit(here.site, "ACC2", JD, "wrong class")
         for number in range(20, 31):
             here.hear(Ris(study(number)).order(three_d=False))
-        now = DAY + timedelta(days=40, hours=12)
+    return root
+
+
+@pytest.fixture
+def month(lived: Path, tmp_path: Path) -> Iterator[Desk]:
+    """The same 40 days later."""
+    shutil.copytree(lived, tmp_path, dirs_exist_ok=True)
+    with desk(tmp_path, clock=lambda: DAY + timedelta(days=40, hours=12)) as here:
         yield here
 
 

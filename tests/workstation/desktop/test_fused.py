@@ -50,9 +50,16 @@ def values(affine: np.ndarray, shape: tuple[int, int, int], gains: tuple[float, 
 
 
 @pytest.fixture
-def site_root(tmp_path: Path) -> Path:
-    """A study with two series of other spacings, and a prior in whose middle two slices are missing."""
-    site = open_site(tmp_path / "root")
+def site_root(three_series: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(three_series, tmp_path / "root")
+
+
+@pytest.fixture(scope="session")
+def three_series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with two series of other spacings, and a prior in whose middle two slices are missing. Each test gets a
+    copy."""
+    folder = tmp_path_factory.mktemp("three")
+    site = open_site(folder / "root")
     of_series = {
         "ct": (grid(spacing_mm=(1.5, 0.8, 0.8)), (24, 40, 40), (10.0, -20.0, 40.0), STUDY, ()),
         "pet": (grid(spacing_mm=(3.0, 2.0, 2.0)), (12, 16, 16), (30.0, 10.0, -10.0), STUDY, ()),
@@ -63,11 +70,11 @@ def site_root(tmp_path: Path) -> Path:
         def change(ds: Dataset, _: int, study: str = study) -> None:
             ds.StudyInstanceUID, ds.FrameOfReferenceUID, ds.BodyPartExamined = study, FRAME, "HEAD"
 
-        write_series(tmp_path / name, values(affine, shape, gains), affine, series=name, change=change)
+        write_series(folder / name, values(affine, shape, gains), affine, series=name, change=change)
         for k in missing:
-            (tmp_path / name / f"{k:04}.dcm").unlink()
-        site.archive.import_files(tmp_path / name)
-        shutil.rmtree(tmp_path / name)
+            (folder / name / f"{k:04}.dcm").unlink()
+        site.archive.import_files(folder / name)
+        shutil.rmtree(folder / name)
     people_of(site.root).add(DOCTOR, "correct horse")
     site.papers.engine.dispose()
     return site.root

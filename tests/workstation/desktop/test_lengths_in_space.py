@@ -209,6 +209,7 @@ def test_an_average_has_no_surface(reading: Viewer, qtbot: QtBot, settled: Settl
     assert not reading.gestures.hand.points and "no surface" in heard[-1]
 
 
+@pytest.mark.slow
 def test_signed_they_are_in_the_record_and_drawn_beside_the_pictures(signing_root: Path) -> None:
     desk = ReadingDesk(open_site(signing_root, clock=ticking()))
     opened = desk.studies.open(SERIES_UID, None)

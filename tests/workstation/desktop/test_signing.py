@@ -115,6 +115,7 @@ def signed(root: Path) -> Iterator[tuple[ReadingDesk, Opened]]:
     desk.close()
 
 
+@pytest.mark.slow
 def test_the_next_window_goes_on_by_itself(root: Path, qtbot: QtBot) -> None:
     desk, opened = desk_at(root)
     desk.sign(opened, DOCTOR)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,17 +31,27 @@ from workstation import pipeline
 from workstation.case import Case
 from workstation.records.measurements import measure, measure_mask
 from workstation.records.verify import Check, holds, open_record, verify
-from workstation.site import Site
+from workstation.site import Site, open_site
 from workstation.store.papers import read_papers
 
 
 @pytest.fixture
-def made(site_at: SiteAt, tmp_path: Path, slices: Path) -> tuple[Site, Path]:
+def made(kept: Path, site_at: SiteAt, tmp_path: Path) -> tuple[Site, Path]:
     """A site with one case that was run, with a measurement, and its SR."""
-    return run_case(site_at, tmp_path / "root", slices)
+    site = site_at(shutil.copytree(kept, tmp_path / "root"))
+    return site, Path(site.archive.instances_of("1.2.840.10008.5.1.4.1.1.88.34")[0].path)
 
 
-def run_case(site_at: SiteAt, root: Path, slices: Path) -> tuple[Site, Path]:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, slices: Path) -> Path:
+    """A root with a case, made once; every test and example works on a copy."""
+    root = tmp_path_factory.mktemp("kept") / "root"
+    site, _ = run_case(open_site, root, slices)
+    site.papers.engine.dispose()
+    return root
+
+
+def run_case(site_at: Callable[[Path], Site], root: Path, slices: Path) -> tuple[Site, Path]:
     site = site_at(root)
     site.archive.import_files(slices)
     session = read_papers(DOCUMENTED).session
@@ -136,17 +147,6 @@ def test_it_holds_in_another_process_with_one_core(sr: Path, slices: Path, tmp_p
     assert [row["what"] for row in rows if row["what"].startswith("picture") and row["agrees"]] == [
         "picture Bone", "picture MIP", "picture Axial"
     ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory, slices: Path) -> Path:
-    """A root with a case, made once; every example works on a copy."""
-    from workstation.site import open_site
-
-    root = tmp_path_factory.mktemp("kept")
-    site, _ = run_case(lambda at: open_site(at), root, slices)
-    site.papers.engine.dispose()
-    return root
 
 
 def data_set_of(path: Path) -> int:
