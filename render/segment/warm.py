@@ -9,6 +9,7 @@ from render.mask_steps import (
     Automatic,
     Bone,
     Brush,
+    Fragments,
     Grown,
     KeptParts,
     Lesion,
@@ -46,14 +47,15 @@ def warm_tools() -> float:
         for structure in ("body", "lungs", "bone", "vessels", "airways"):
             _tried(volume, Automatic(structure))
         _tried(volume, Lesion((96.0, 144.0, 80.0)))
+        _tried(volume, Bone(label=3), Fragments(of=3, label=10, least_ml=0.0))
     Ways(np.ones((2, 2, 2)), (1.0, 1.0, 1.0)).between((0, 0, 0), (1, 1, 1))
     return time.perf_counter() - began
 
 
-def _tried(volume: Volume, step: MaskStep) -> None:
-    """Runs a tool that may find nothing here: its kernels are compiled by then."""
+def _tried(volume: Volume, *steps: MaskStep) -> None:
+    """Runs tools that may find nothing here: their kernels are compiled by then."""
     try:
-        made(volume, (step,))
+        made(volume, steps)
     except StepError:
         return
 

@@ -7,7 +7,8 @@ import pytest
 
 SCRIPT = """
 from render.engine.cpu import blocks, distances, segments, ways
-from render.segment import find
+from render import Bone, Fragments
+from render.segment import find, made
 import numpy as np
 from render.segment.warm import warm_tools
 from render.ways import Ways
@@ -21,6 +22,7 @@ warm_tools()
 before = known()
 for structure in ("bone", "body"):
     find(trunk(), structure)
+made(trunk(), (Bone(label=3), Fragments(of=3, label=10)))
 Ways(np.ones((3, 4, 5)), [1.0, 0.5, 0.5]).between((0, 0, 0), (2, 3, 4))
 after = known()
 assert sum(before.values()) > 10
@@ -55,4 +57,30 @@ assert before == len(kernel.signatures) == 4, kernel.signatures
 @pytest.mark.slow
 def test_a_fused_rendering_has_nothing_left_to_compile() -> None:
     done = subprocess.run([sys.executable, "-c", FUSED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+MOVED = """
+import numpy as np
+from render import Mask, Volume, draw
+from render.engine.cpu import moved_parts
+from render.geometry import affine_from
+from tests.render.test_moves import MATRIX, recipe
+from render.recipe import Move
+
+moved_parts.warm_moved()
+kernel = moved_parts.moved_rows
+before = len(kernel.signatures)
+for kind in (np.int16, np.float32):
+    voxels, labels = np.zeros((24, 24, 32), kind), np.zeros((24, 24, 32), np.uint8)
+    voxels[8:16, 8:16, 4:26], labels[6:18, 6:18, 2:14], labels[6:18, 6:18, 14:28] = 400, 1, 2
+    affine = affine_from((-15.0, -12.0, -12.0), (0, 0, 1), (0, 1, 0), (1, 0, 0))
+    draw(Volume(voxels, affine, "HU"), recipe(Move(1, MATRIX)), mask=Mask(labels))
+assert before == len(kernel.signatures) == 2, kernel.signatures
+"""
+
+
+@pytest.mark.slow
+def test_a_rendering_with_moved_parts_has_nothing_left_to_compile() -> None:
+    done = subprocess.run([sys.executable, "-c", MOVED], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

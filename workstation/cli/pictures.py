@@ -184,7 +184,8 @@ def warm(as_json: Json = False) -> None:
     """Compile the kernels of pictures and tools into the user's cache, so that the first of them does not wait."""
     from render.engine.cpu.frames import warm as compile_kernels
     from render.engine.cpu.fused_rays import warm_fused
+    from render.engine.cpu.moved_parts import warm_moved
     from render.segment.warm import warm_tools
 
-    seconds = compile_kernels() + warm_fused() + warm_tools()
+    seconds = compile_kernels() + warm_fused() + warm_moved() + warm_tools()
     show(as_json, {"seconds": round(seconds, 1)}, f"Kernels are compiled ({seconds:.1f} s).")

@@ -6,6 +6,7 @@ before. Sample by sample: for pictures, not for turning by hand.
 
 import math
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from render.engine import framing
 from render.engine.cpu.bricks import BRICK, SHIFT, Bricks, bricks
 from render.engine.cpu.frames import _away, _crop, _in_both, _outer, _span
 from render.engine.cpu.front_light import finish, in_patient, left_of_opacity, light_up
@@ -26,7 +28,7 @@ from render.engine.tiles import Tile, bands, run_tiles
 from render.geometry import Matrix, Plane, composed
 from render.mask import Mask
 from render.progress import PartDone
-from render.recipe import LabelRule, Shading, VolumeRendering
+from render.recipe import ControlPoint, LabelRule, Move, Shading, TransferFunction, VolumeRendering
 from render.volume import Volume
 
 _ENOUGH = np.float32(0.998)  # opacity of a ray beyond which nothing more is seen
@@ -273,6 +275,23 @@ def moved_rendering(
         tiles += [partial(_rows, fixed, row0, row1, out[number]) for row0, row1 in bands(recipe.rows, 8)]
     run_tiles(tiles, threads, progress, cancel)
     return out
+
+
+def warm_moved() -> float:
+    """Compiles the kernel for both kinds of voxels, or loads it from the disk cache. Returns the seconds it took."""
+    began = time.perf_counter()
+    points = (ControlPoint(0.0, 1.0, 1.0, 1.0, 0.0), ControlPoint(1.0, 1.0, 1.0, 1.0, 1.0))
+    along: Matrix = ((1.0, 0.0, 0.0, 1.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+    recipe = VolumeRendering(
+        TransferFunction("warm", "1", points), rows=2, columns=2, masking=(LabelRule(1, "include"),),
+        moves=(Move(1, along),),
+    )  # fmt: skip
+    grid = np.ones((2, 2, 2), dtype=np.int16)
+    mask = Mask(grid.astype(np.uint8))
+    for voxels in (grid, grid.astype(np.float32)):
+        volume = Volume(voxels, np.eye(4), "1")
+        moved_rendering(volume, recipe, framing.planes(volume, recipe), mask, threads=1)
+    return time.perf_counter() - began
 
 
 def _rows(fixed: tuple[Any, ...], row0: int, row1: int, out: NDArray[np.uint8]) -> None:
