@@ -157,6 +157,7 @@ def test_derived_objects_have_no_errors(name: str, tmp_path: Path) -> None:
     assert found == {name: [] for name in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_objects_beside_the_pictures_have_no_errors(name: str, tmp_path: Path) -> None:
     # It does not know the volumetric states; the tables of the standard judge those below.
@@ -167,6 +168,7 @@ def test_objects_beside_the_pictures_have_no_errors(name: str, tmp_path: Path) -
     assert pixelmed(saved(objects["key objects"], tmp_path)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mr japanese", *slowly("ct careless", "us awkward")])
 def test_states_surfaces_and_captures_are_what_the_tables_of_the_standard_say(name: str) -> None:
     objects = {f"{ds.ImageComments}": ds for ds in made(name).datasets if "ConversionType" in ds}
@@ -188,6 +190,7 @@ def test_states_surfaces_and_captures_are_what_the_tables_of_the_standard_say(na
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOURCES)
 def test_objects_with_burned_in_annotation_have_no_errors(name: str, tmp_path: Path) -> None:
     objects = made(name).marked

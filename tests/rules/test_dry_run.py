@@ -100,6 +100,7 @@ def planted() -> Reach:
     return Reach(sources(ROOT, ("workstation", "dicom_io")) | texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(PLANTS)))
 def test_a_new_command_that_sends_is_seen(planted: Reach, number: int) -> None:
     way = planted.path(f"workstation.cli.invented{number}.command", sends_or_deletes)

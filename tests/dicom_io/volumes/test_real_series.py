@@ -132,6 +132,7 @@ FAILING: list[tuple[str, list[Found], list[str]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "part", "volumes", "refusals"), TABLE, ids=[f"{t[0]}/{t[1]}" for t in TABLE])
 def test_what_is_built_and_what_is_refused(name: str, part: str, volumes: list[Found], refusals: list[str]) -> None:
     check_what_is_found(real_set(name) / part, volumes, refusals)

@@ -28,6 +28,8 @@ from workstation.desktop.viewer import Viewer
 from workstation.records.verify import holds, verify
 from workstation.site import open_site
 
+pytestmark = pytest.mark.slow
+
 Settled = Callable[[Viewer], None]
 LEFT = Qt.MouseButton.LeftButton
 
@@ -55,7 +57,6 @@ def ring_mm2(viewer: Viewer, pane: Pane, corners: tuple[QPoint, QPoint]) -> floa
     return turn * (far**2 - near**2) / 2.0
 
 
-@pytest.mark.slow
 def test_an_angle_is_that_of_its_places_in_the_patient(
     reading: Viewer, bent: Pane, qtbot: QtBot, settled: Settled
 ) -> None:
@@ -189,7 +190,6 @@ def test_3d_has_angles_and_says_what_it_has_not(reading: Viewer, qtbot: QtBot, s
     assert moved.points_mm[:2] == measure.points_mm[:2] and moved.points_mm[2] != measure.points_mm[2]
 
 
-@pytest.mark.slow
 def test_signed_areas_and_angles_are_in_the_record_and_on_the_pictures(signing_root: Path) -> None:
     desk = ReadingDesk(open_site(signing_root, clock=ticking()))
     opened = desk.studies.open(SERIES_UID, None)

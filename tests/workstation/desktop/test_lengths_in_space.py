@@ -35,6 +35,8 @@ from workstation.records.pdf_contents import key_pictures
 from workstation.records.verify import holds, verify
 from workstation.site import open_site
 
+pytestmark = pytest.mark.slow
+
 Settled = Callable[[Viewer], None]
 LEFT = Qt.MouseButton.LeftButton
 
@@ -54,7 +56,6 @@ def on_path(reading: Viewer, points: tuple[Vector, ...]) -> bool:
     return all(math.hypot(p[1] - y, p[2] - z - 15.0) == pytest.approx(RADIUS_MM, abs=0.4) for p in points)
 
 
-@pytest.mark.slow
 def test_down_a_straightened_picture_it_is_the_way_along_the_path(reading: Viewer, bent: Pane, qtbot: QtBot) -> None:
     reading.choose_tool("distance")
     start, end = at(bent, 0.25, 0.5), at(bent, 0.75, 0.5)
@@ -73,7 +74,6 @@ def test_down_a_straightened_picture_it_is_the_way_along_the_path(reading: Viewe
     assert back.kind == "length" and len(back.points_mm) == len(measure.points_mm)
 
 
-@pytest.mark.slow
 def test_an_end_and_the_whole_are_dragged_along_the_surface(reading: Viewer, bent: Pane, qtbot: QtBot) -> None:
     reading.choose_tool("distance")
     start, end, further = (at(bent, row, 0.5) for row in (0.25, 0.5, 0.75))
@@ -209,7 +209,6 @@ def test_an_average_has_no_surface(reading: Viewer, qtbot: QtBot, settled: Settl
     assert not reading.gestures.hand.points and "no surface" in heard[-1]
 
 
-@pytest.mark.slow
 def test_signed_they_are_in_the_record_and_drawn_beside_the_pictures(signing_root: Path) -> None:
     desk = ReadingDesk(open_site(signing_root, clock=ticking()))
     opened = desk.studies.open(SERIES_UID, None)

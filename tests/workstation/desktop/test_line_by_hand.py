@@ -23,6 +23,8 @@ from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
 from workstation.records.measurements import LINE_BY_HAND, again
 
+pytestmark = pytest.mark.slow
+
 Settled = Callable[[Viewer], None]
 MIDDLE: Vector = (24.0, 24.0, 30.0)
 TUBE = ((24.0, 24.0, 4.0), (24.0, 24.0, 56.0))
@@ -83,7 +85,6 @@ def laid_by_hand(reader: Viewer, qtbot: QtBot) -> tuple[Vector, ...]:
     return measure.points_mm
 
 
-@pytest.mark.slow
 def test_a_point_is_dragged_in_a_plane_and_diameters_sections_and_curve_follow(
     reader: Viewer, qtbot: QtBot, settled: Settled
 ) -> None:
@@ -121,7 +122,6 @@ def test_a_point_is_dragged_in_a_plane_and_diameters_sections_and_curve_follow(
     assert reader.session.screen.measures[0] == Measure("vessel", TUBE, View())
 
 
-@pytest.mark.slow
 def test_on_the_curved_picture_it_is_laid_anew_when_the_mouse_lets_go(
     reader: Viewer, qtbot: QtBot, settled: Settled
 ) -> None:
@@ -175,7 +175,6 @@ def test_a_clicked_path_is_dragged_by_its_points(reading: Viewer, qtbot: QtBot, 
     assert pane.grip_at(QPoint(*start).toPointF()) is not None
 
 
-@pytest.mark.slow
 def test_the_middle_is_dragged_on_the_small_section(reader: Viewer, qtbot: QtBot) -> None:
     view = found(reader, qtbot)
     view.go(30.0)

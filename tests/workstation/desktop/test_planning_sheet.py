@@ -21,6 +21,8 @@ from workstation.desktop.window import MainWindow
 from workstation.export.vessel_sheets import planning_sheet
 from workstation.translation import recognised, translated
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def known() -> Aorta:
@@ -57,7 +59,6 @@ def in_german(text: str) -> str:
     return translated(text, "de")
 
 
-@pytest.mark.slow
 def test_in_german_all_of_it_is_german(known: Aorta) -> None:
     made = root(np.random.default_rng(3), 1.2)
     for sheet in (
@@ -93,7 +94,6 @@ def reader(reading: Viewer, known: Aorta, monkeypatch: pytest.MonkeyPatch) -> It
     reading.measuring = Measuring(volume)
 
 
-@pytest.mark.slow
 def test_it_is_looked_at_and_taken_into_the_report(
     reading_window: MainWindow, reader: Viewer, known: Aorta, qtbot: QtBot
 ) -> None:

@@ -28,6 +28,8 @@ from workstation.desktop.viewer import Viewer
 from workstation.records.verify import holds, verify
 from workstation.site import open_site
 
+pytestmark = pytest.mark.slow
+
 Settled = Callable[[Viewer], None]
 LEFT = Qt.MouseButton.LeftButton
 
@@ -63,7 +65,6 @@ def panel_of(reading: Viewer) -> TrajectoryView:
     return view
 
 
-@pytest.mark.slow
 def test_depth_and_distances_to_segments_are_said(reading: Viewer, qtbot: QtBot, settled: Settled) -> None:
     measure = drawn(reading, qtbot)
     entry, target = (np.array(place) for place in measure.points_mm)

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, make_url, text
 
 from dicom_io.archive.database import open_database
 from tests.peers.servers import postgresql
+from tests.thorough import slowly
 from workstation.store.schema import database_of, make_ready
 
 
@@ -27,7 +28,7 @@ def ready(server: str) -> str:
     return server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", *slowly("postgresql")])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "sqlite":
         opened = database_of(tmp_path, "")

@@ -49,6 +49,7 @@ def test_each_kind_of_row_tells_its_accession_once(engine: Engine) -> None:
 
 
 # SQLite has one writer at a time.
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 def test_of_two_transactions_the_earlier_place_may_end_last(engine: Engine) -> None:
     changes = CaseChanges(engine)

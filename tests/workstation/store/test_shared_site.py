@@ -14,7 +14,7 @@ from workstation.backup.making import make
 from workstation.backup.restoring import restore
 from workstation.backup.snapshot import BackupError
 
-pytestmark = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("engine", ["postgresql"], indirect=True)]
 
 
 def written(root: Path, url: str) -> Path:
