@@ -202,19 +202,25 @@ class Desk:
         return Found(one, here, (there[axes[0]] - here[axes[0]]) / 60.0 * signs[0], axes, signs)
 
     def goes_to(self, place: Vector) -> tuple["Found", "Found"]:
-        """Brings the crosshair to a place in the patient, by clicks in the axial and the coronal pane."""
+        """Brings the crosshair to a place in the patient, by clicks in the axial and the coronal pane; once more where
+        it did not come there."""
         self.reader.presses(self.axial, "t")
-        axial = self.finds(self.axial, (0, 1), (1, 1))
-        coronal = self.finds(self.coronal, (0, 2), (1, -1))
-        for found in (axial, coronal, axial):
-            self.reader.clicks(found.at(place))
-        near = 2.0 * axial.mm
-        self.until(
-            lambda: all(abs(a - b) <= near for a, b in zip(self.screen.cursor_mm, place, strict=True)),
-            f"the crosshair is not at {place}",
-        )
+        seen: list[Found] = []
+
+        def go() -> None:
+            axial = self.finds(self.axial, (0, 1), (1, 1))
+            coronal = self.finds(self.coronal, (0, 2), (1, -1))
+            for found in (axial, coronal, axial):
+                self.reader.clicks(found.at(place))
+            seen[:] = axial, coronal
+
+        def there() -> bool:
+            away = [abs(a - b) for a, b in zip(self.screen.cursor_mm, place, strict=True)]
+            return bool(seen) and max(away) <= 2.0 * seen[0].mm
+
+        self.until(there, f"the crosshair is not at {place}", go)
         self.still()
-        return axial, coronal
+        return seen[0], seen[1]
 
     def finds_segment(self, first_letters: str, tabs: int) -> None:
         """Finds a structure by keys alone: the panel of segments, its list of structures, Find."""
