@@ -127,10 +127,9 @@ def shown_findings() -> Iterator[tuple[str, str]]:
     for what in (site_check, preflight.check_settings, preflight._tls, open_to_others):
         for node in _strings(ast.parse(dedent(inspect.getsource(what)))):
             for each in _sentences(node):
-                # Commands and settings are the same in every language.
-                if re.search("[a-z]{3} |[a-z]{3}[.]?$", re.sub("`[^`]*`|‹[0-9]+›", "", each)) and each not in get_args(
-                    What
-                ):
+                # Commands and settings are the same in every language; what was looked at has a catalogue of its own.
+                words = re.sub("`[^`]*`|‹[0-9]+›", "", each)
+                if re.search("[a-z]{3} |[a-z]{3}[.]?$", words) and each not in get_args(What):
                     yield each, getattr(what, "__name__", "")
 
 

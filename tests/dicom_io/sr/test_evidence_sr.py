@@ -152,7 +152,7 @@ def as_file(ds: Dataset) -> bytes:
 
 
 @settings(
-    max_examples=examples(75), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(EVIDENCE)
 def test_what_is_written_is_read_again(evidence: Evidence) -> None:

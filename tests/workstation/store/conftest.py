@@ -20,7 +20,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def ready(server: str) -> str:
-    """The server, with a database `ready` that has the tables. Copied it is there four times as quickly as made."""
+    """The server, with a database `ready` that has the tables, of which each test gets a copy."""
     _outside(server, "CREATE DATABASE ready")
     made = open_database(_named(server, "ready"))
     make_ready(made)
